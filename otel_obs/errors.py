@@ -1,0 +1,62 @@
+"""Every error that we raise, as one tree; each says what happened, with which values, and what to do next."""
+
+from __future__ import annotations
+
+
+class OtelObsError(Exception):
+    """Root of the tree.
+
+    ``fix`` is the sentence that tells the reader what to do next; it is part of ``str(error)``.
+    """
+
+    def __init__(self, what: str, *, fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.fix}".rstrip()
+
+
+class SettingError(OtelObsError):
+    """A setting has a value that cannot be understood."""
+
+
+class MissingExtraError(OtelObsError):
+    """A part was asked for whose packages are not installed."""
+
+    def __init__(self, part: str, *, extra: str) -> None:
+        super().__init__(f"{part} needs packages that are not installed.", fix=f"pip install 'otel-obs[{extra}]'")
+        self.extra = extra
+
+
+class ContractError(OtelObsError):
+    """A record breaks the contract. Raised only under ``strict``; otherwise counted, marked and logged once."""
+
+
+class StoreError(OtelObsError):
+    """The store could not do what was asked."""
+
+
+class QueryError(StoreError):
+    """The engine refused a statement; ``code`` is ClickHouse's own number (0 where it gave none)."""
+
+    def __init__(self, what: str, *, code: int = 0, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
+        self.code = code
+
+
+class DataDirectoryError(StoreError):
+    """The data directory is in use, not writable, or not ours."""
+
+
+class PortError(StoreError):
+    """A port that was asked for cannot be bound."""
+
+
+class SchemaError(StoreError):
+    """The schema in the store is newer than this program, or its history was changed."""
+
+
+class QuestionError(OtelObsError):
+    """A report or one of its parameters is unknown or cannot be understood."""

@@ -1,0 +1,200 @@
+"""SETTINGS: every setting once: variable, type, default, meaning; and those in force (this package's one global)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_obs.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off", ""})
+
+
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("a yes or a no: 1, true, yes, on, 0, false, no, off")
+
+
+def _not_flag(text: str) -> bool:
+    return not _flag(text)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("a whole number above 0")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError("seconds, 0 or more")
+    return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of SETTINGS. ``variables`` are tried in order; the first that is set counts."""
+
+    name: str
+    variables: tuple[str, ...]
+    parse: Callable[[str], Any]
+    default: Any
+    doc: str
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting(
+        name="enabled",
+        variables=("OTEL_OBS_DISABLED",),
+        parse=_not_flag,
+        default=True,
+        doc="Whether anything is recorded. `OTEL_SDK_DISABLED=true` switches it off as well.",
+    ),
+    Setting(
+        name="service_name",
+        variables=("OTEL_SERVICE_NAME",),
+        parse=str,
+        default="",
+        doc="The bot's name: `service.name` of everything it says. Without it, the program's file name.",
+    ),
+    Setting(
+        name="endpoint",
+        variables=("OTEL_EXPORTER_OTLP_ENDPOINT",),
+        parse=str,
+        default="http://127.0.0.1:4318",
+        doc="Where OTLP over HTTP goes; `/v1/traces` and `/v1/logs` are appended.",
+    ),
+    Setting(
+        name="ids_seed",
+        variables=("OTEL_OBS_IDS_SEED",),
+        parse=str,
+        default="",
+        doc="Gives a replay or backtest the same trace and span ids at each run, so that a second run replaces the "
+        "first instead of doubling it. Empty: random ids.",
+    ),
+    Setting(
+        name="strict",
+        variables=("OTEL_OBS_STRICT",),
+        parse=_flag,
+        default=False,
+        doc="Raise on a record that breaks the contract instead of marking it. For tests, never for production.",
+    ),
+    Setting(
+        name="max_text",
+        variables=("OTEL_OBS_MAX_TEXT",),
+        parse=_count,
+        default=16_384,
+        doc="Longest text of one value, in characters; what is longer is cut and marked.",
+    ),
+    Setting(
+        name="max_items",
+        variables=("OTEL_OBS_MAX_ITEMS",),
+        parse=_count,
+        default=1_000,
+        doc="Most entries of one map or list; further ones are left out and marked.",
+    ),
+    Setting(
+        name="max_gates",
+        variables=("OTEL_OBS_MAX_GATES",),
+        parse=_count,
+        default=128,
+        doc="Most gates recorded on one decision; further ones still bind, and are counted.",
+    ),
+    Setting(
+        name="max_queue",
+        variables=("OTEL_OBS_MAX_QUEUE", "OTEL_BSP_MAX_QUEUE_SIZE"),
+        parse=_count,
+        default=65_536,
+        doc="Most records waiting to be sent, per signal; beyond it the oldest are dropped and counted.",
+    ),
+    Setting(
+        name="send_interval",
+        variables=("OTEL_OBS_SEND_INTERVAL",),
+        parse=_seconds,
+        default=1.0,
+        doc="Seconds between two batches when little is said.",
+    ),
+    Setting(
+        name="shutdown_timeout",
+        variables=("OTEL_OBS_SHUTDOWN_TIMEOUT",),
+        parse=_seconds,
+        default=5.0,
+        doc="Most seconds that `shutdown()` and the interpreter's exit wait for what is still unsent.",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one process, one field for each row of SETTINGS."""
+
+    enabled: bool = True
+    service_name: str = ""
+    endpoint: str = "http://127.0.0.1:4318"
+    ids_seed: str = ""
+    strict: bool = False
+    max_text: int = 16_384
+    max_items: int = 1_000
+    max_gates: int = 128
+    max_queue: int = 65_536
+    send_interval: float = 1.0
+    shutdown_timeout: float = 5.0
+
+
+def sdk_disabled(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether OpenTelemetry's own switch is off, which other frameworks tell their users to set."""
+    return environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def resolve(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+    """Settings from the arguments that are not None, else the environment, else the defaults.
+
+    Raises:
+        SettingError: an unknown name, or a value that cannot be understood.
+
+    """
+    known = {field.name for field in fields(Settings)}
+    if unknown := sorted(set(given) - known):
+        raise SettingError(f"There is no setting {', '.join(unknown)}.", fix=f"Known: {', '.join(sorted(known))}.")
+    values: dict[str, Any] = {}
+    for row in SETTINGS:
+        if given.get(row.name) is not None:
+            values[row.name] = given[row.name]
+            continue
+        for variable in row.variables:
+            text = environment.get(variable)
+            if text is None:
+                continue
+            try:
+                values[row.name] = row.parse(text)
+            except ValueError as error:
+                raise SettingError(f"{variable}={text!r} cannot be read: {error}.", fix=row.doc) from None
+            break
+    if sdk_disabled(environment) and given.get("enabled") is None:
+        values["enabled"] = False
+    return Settings(**values)
+
+
+active: Settings = Settings()
+
+
+def activate(settings: Settings) -> None:
+    """Put ``settings`` in force for the whole process."""
+    global active  # noqa: PLW0603 - the one place where the settings in force are kept
+    active = settings
+
+
+def override(**changes: Any) -> Settings:
+    """Return the settings in force with ``changes``; nothing is put in force."""
+    return replace(active, **changes)
