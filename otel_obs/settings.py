@@ -115,7 +115,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         name="max_queue",
         variables=("OTEL_OBS_MAX_QUEUE", "OTEL_BSP_MAX_QUEUE_SIZE"),
         parse=_count,
-        default=65_536,
+        default=16_384,
         doc="Most records waiting to be sent, per signal; beyond it the oldest are dropped and counted.",
     ),
     Setting(
@@ -147,7 +147,7 @@ class Settings:
     max_text: int = 16_384
     max_items: int = 1_000
     max_gates: int = 128
-    max_queue: int = 65_536
+    max_queue: int = 16_384
     send_interval: float = 1.0
     shutdown_timeout: float = 5.0
 

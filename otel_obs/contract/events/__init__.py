@@ -1,0 +1,1 @@
+"""Typed facts: one pydantic model for each stream. Imported no sooner than the first fact is said."""

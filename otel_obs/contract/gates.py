@@ -1,0 +1,143 @@
+"""What a gate's observed value and limit mean: the verdict, and the distance to the limit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Verdict(StrEnum):
+    """What a gate says of one candidate."""
+
+    PASS = "pass"  # noqa: S105 - the word of the wire
+    DENY = "deny"
+    ADJUST = "adjust"
+    ERROR = "error"
+
+
+class Mode(StrEnum):
+    """Whether the verdict binds."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+
+
+class Comparison(StrEnum):
+    """How the observed value is held against the threshold."""
+
+    AT_MOST = "at_most"
+    AT_LEAST = "at_least"
+    BETWEEN = "between"
+    EQUALS = "equals"
+    NONE = "none"
+
+
+# Words that other senders use. The store maps the same words; a test holds the two against each other.
+VERDICT_WORDS: Final[dict[str, Verdict]] = {
+    **dict.fromkeys(("pass", "passed", "allow", "allowed", "ok", "true"), Verdict.PASS),
+    **dict.fromkeys(
+        ("deny", "denied", "reject", "rejected", "block", "blocked", "veto", "vetoed", "fail", "failed", "false"),
+        Verdict.DENY,
+    ),
+    **dict.fromkeys(("adjust", "adjusted", "resize", "resized"), Verdict.ADJUST),
+    **dict.fromkeys(("error", "errored", "exception"), Verdict.ERROR),
+}
+
+
+def normalised(word: str) -> str:
+    """Strip and lower a word as the store does: ASCII alone, so that both read it alike in every locale."""
+    return "".join(chr(ord(letter) + 32) if "A" <= letter <= "Z" else letter for letter in word.strip(" \t\r\n"))
+
+
+def verdict_word(word: object) -> Verdict | None:
+    """Read a verdict as any sender may write it; None where it cannot be read."""
+    return VERDICT_WORDS.get(normalised(str(word)))
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate as evaluated on one decision. ``verdict`` is None where a sender wrote a word that nobody knows."""
+
+    name: str
+    verdict: Verdict | None
+    mode: Mode = Mode.ENFORCE
+    observed: Any = None
+    threshold: Any = None
+    comparison: Comparison = Comparison.NONE
+    unit: str = ""
+    reason: str = ""
+    duration_ms: float | None = None
+
+    @property
+    def denies(self) -> bool:
+        """Whether this gate alone vetoes."""
+        return self.mode is Mode.ENFORCE and self.verdict is Verdict.DENY
+
+    @property
+    def closes(self) -> bool:
+        """Whether this gate closes ``allowed``: an enforced deny, or an enforced gate that could not be evaluated."""
+        return self.mode is Mode.ENFORCE and self.verdict in {Verdict.DENY, Verdict.ERROR, None}
+
+
+def limit(*, at_most: Any = None, at_least: Any = None, equals: Any = None) -> tuple[Comparison, Any]:
+    """Name the comparison that the given limits make, and its threshold (a list of two for ``between``)."""
+    if at_most is not None and at_least is not None:
+        return Comparison.BETWEEN, [at_least, at_most]
+    if at_most is not None:
+        return Comparison.AT_MOST, at_most
+    if at_least is not None:
+        return Comparison.AT_LEAST, at_least
+    if equals is not None:
+        return Comparison.EQUALS, equals
+    return Comparison.NONE, None
+
+
+def judge(observed: Any, comparison: Comparison, threshold: Any) -> Verdict:
+    """Hold ``observed`` against ``threshold``; limits belong to the inside.
+
+    What cannot be compared (a missing value, NaN, words against numbers) is ``error``: it closes, and it is no veto.
+    """
+    try:
+        if observed is None or observed != observed:  # noqa: PLR0124 - only NaN differs from itself
+            return Verdict.ERROR
+        match comparison:
+            case Comparison.AT_MOST:
+                inside, outside = observed <= threshold, observed > threshold
+            case Comparison.AT_LEAST:
+                inside, outside = observed >= threshold, observed < threshold
+            case Comparison.BETWEEN:
+                inside = threshold[0] <= observed <= threshold[1]
+                outside = observed < threshold[0] or observed > threshold[1]
+            case Comparison.EQUALS:
+                inside, outside = observed == threshold, observed != threshold
+            case Comparison.NONE:
+                return Verdict.ERROR
+    except Exception:  # noqa: BLE001 - the values are the bot's, and their comparison may raise anything
+        return Verdict.ERROR
+    if bool(inside) == bool(outside):  # a threshold that is NaN
+        return Verdict.ERROR
+    return Verdict.PASS if inside else Verdict.DENY
+
+
+def margin(observed: float, comparison: Comparison, *limits: float) -> tuple[float, float | None] | None:
+    """Distance from the limit, positive inside it, and the same as a share of |limit|.
+
+    ``limits`` is one number, or the lower and the upper for ``between``, where the nearer one counts. The share is
+    None where the limit is 0; all is None for ``none`` and where a number is not finite.
+    """
+    match comparison, limits:
+        case Comparison.BETWEEN, (low, high):
+            distance, of = min((observed - low, low), (high - observed, high), key=lambda pair: pair[0])
+        case Comparison.AT_MOST, (of,):
+            distance = of - observed
+        case Comparison.AT_LEAST, (of,):
+            distance = observed - of
+        case Comparison.EQUALS, (of,):
+            distance = -abs(observed - of)
+        case _:
+            return None
+    if not math.isfinite(distance):
+        return None
+    return distance, (distance / abs(of) if of else None)

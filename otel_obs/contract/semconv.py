@@ -1,0 +1,149 @@
+"""Every name on the wire, once: a constant, its meaning, type, unit and stability. No literal stands elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SCOPE: Final = "otel_obs"
+SCHEMA_VERSION: Final = "1"
+
+Kind = Literal["string", "double", "int", "boolean", "string[]", "double[]", "map", "decimal", "any"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute:
+    """One attribute: where it stands, what it holds. ``map`` is written as one JSON-object string."""
+
+    name: str
+    on: tuple[str, ...]
+    type: Kind
+    doc: str
+    unit: str = ""
+    stability: Literal["stable", "experimental"] = "stable"
+
+
+ATTRIBUTES: Final[dict[str, Attribute]] = {}
+
+
+def _attribute(
+    name: str,
+    on: str,
+    kind: Kind,
+    doc: str,
+    *,
+    unit: str = "",
+    stability: Literal["stable", "experimental"] = "stable",
+) -> str:
+    ATTRIBUTES[name] = Attribute(name=name, on=tuple(on.split()), type=kind, doc=doc, unit=unit, stability=stability)
+    return name
+
+
+# Anything ------------------------------------------------------------------------------------------------------------
+STRATEGY_NAME: Final = _attribute("strategy.name", "any", "string", "The strategy that speaks.")
+INSTRUMENT_SYMBOL: Final = _attribute("instrument.symbol", "any", "string", "The instrument, as its venue writes it.")
+ORDER_SIDE: Final = _attribute("order.side", "any", "string", "`buy` or `sell`.")
+OTEL_OBS_TIER: Final = _attribute(
+    "otel_obs.tier", "any", "string", "What may be lost, in which order: `durable`, `standard`, `best_effort`."
+)
+OTEL_OBS_SEQ: Final = _attribute(
+    "otel_obs.seq", "any", "int", "The record's number in its process and tier.", stability="experimental"
+)
+OTEL_OBS_DEFECTS: Final = _attribute(
+    "otel_obs.defects",
+    "any",
+    "string[]",
+    "What was wrong with the arguments of this record; the rest of it is as given.",
+)
+SERVICE_NAME: Final = _attribute("service.name", "resource", "string", "The bot (OpenTelemetry's own name).")
+SERVICE_INSTANCE_ID: Final = _attribute(
+    "service.instance.id", "resource", "string", "One process of the bot (OpenTelemetry's own name)."
+)
+ENVIRONMENT: Final = _attribute(
+    "deployment.environment.name", "resource", "string", "`production`, `paper` … (OpenTelemetry's own name)."
+)
+ERROR_TYPE: Final = _attribute("error.type", "any", "string", "The class of the exception (OpenTelemetry's own name).")
+
+# Trace ---------------------------------------------------------------------------------------------------------------
+TRACE_NAME: Final = _attribute("trace.name", "trace", "string", "Makes a span a trace: one run or decision cycle.")
+TRACE_PROJECT: Final = _attribute("trace.project", "trace", "string", "What the run belongs to.")
+TRACE_INTENT: Final = _attribute("trace.intent", "trace", "string", "What the run is for; `trade` makes it a cycle.")
+TRACE_DOMAIN: Final = _attribute("trace.domain", "trace", "string", "The subject area.")
+TRACE_QUERY: Final = _attribute("trace.query", "trace", "string", "What was asked of the run, in words.")
+TRACE_EVIDENCE: Final = _attribute("trace.evidence", "trace", "map", "What the run gathered.")
+TRACE_OUTPUT: Final = _attribute("trace.output", "trace", "map", "What the run produced.")
+TRACE_SCORE: Final = _attribute("trace.score", "trace", "double", "The run's quality.")
+TRACE_SCORE_MAX: Final = _attribute("trace.score_max", "trace", "double", "The best possible score.")
+TRACE_PASSED: Final = _attribute("trace.passed", "trace", "boolean", "Whether the run passed its quality gate.")
+TRACE_PRINCIPLES: Final = _attribute("trace.principles", "trace", "map", "Principle to score.")
+TRACE_GAPS: Final = _attribute("trace.gaps", "trace", "string[]", "Principles that fell short.")
+TRACE_IDLE_REASON: Final = _attribute(
+    "trace.idle_reason",
+    "trace",
+    "string",
+    "Why a cycle had no cause to decide: `no_data`, `stale`, `no_signal`, `closed`.",
+)
+
+# Stage ---------------------------------------------------------------------------------------------------------------
+STAGE_NAME: Final = _attribute("stage.name", "stage", "string", "Makes a span a stage: a named part of a trace.")
+STAGE_EVIDENCE: Final = _attribute("stage.evidence", "stage", "map", "What the stage gathered.")
+STAGE_OUTPUT: Final = _attribute("stage.output", "stage", "map", "What the stage produced.")
+GEN_AI_REQUEST_MODEL: Final = _attribute(
+    "gen_ai.request.model", "stage", "string", "The model that was called (OpenTelemetry's own name)."
+)
+GEN_AI_INPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.input_tokens", "stage", "int", "Tokens sent (OpenTelemetry's own name).", unit="{token}"
+)
+GEN_AI_OUTPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.output_tokens", "stage", "int", "Tokens received (OpenTelemetry's own name).", unit="{token}"
+)
+
+# Decision ------------------------------------------------------------------------------------------------------------
+DECISION_SPAN: Final = "decision"
+DECISION_WHAT: Final = _attribute("decision.what", "decision", "string", "Makes a span a decision: what was chosen.")
+DECISION_WHY: Final = _attribute("decision.why", "decision", "string", "The reason, in words.")
+DECISION_CONFIDENCE: Final = _attribute(
+    "decision.confidence", "decision", "double", "How sure, from 0 to 1; absent when unknown.", unit="1"
+)
+DECISION_ALTERNATIVES: Final = _attribute(
+    "decision.alternatives", "decision", "map", "What else was considered: what to score, or a list of strings."
+)
+DECISION_INPUTS: Final = _attribute("decision.inputs", "decision", "map", "The figures that informed it.")
+DECISION_OUTCOME: Final = _attribute(
+    "decision.outcome", "decision", "string", "`executed`, `vetoed`, `held` or `failed`; other words are mapped."
+)
+
+# Gate ----------------------------------------------------------------------------------------------------------------
+GATE_EVENT: Final = "gate.evaluated"
+GATE_NAME: Final = _attribute("gate.name", "gate", "string", "The gate.")
+GATE_VERDICT: Final = _attribute("gate.verdict", "gate", "string", "`pass`, `deny`, `adjust` or `error`.")
+GATE_MODE: Final = _attribute("gate.mode", "gate", "string", "`enforce` (when missing) or `shadow`: never binding.")
+GATE_OBSERVED: Final = _attribute("gate.observed", "gate", "any", "The value that was checked.")
+GATE_THRESHOLD: Final = _attribute("gate.threshold", "gate", "any", "The limit; for `between` a list of two.")
+GATE_COMPARISON: Final = _attribute(
+    "gate.comparison", "gate", "string", "`at_most`, `at_least`, `between`, `equals` or `none`."
+)
+GATE_UNIT: Final = _attribute("gate.unit", "gate", "string", "The unit of observed value and limit.")
+GATE_REASON: Final = _attribute("gate.reason", "gate", "string", "The verdict in words.")
+GATE_DURATION_MS: Final = _attribute("gate.duration_ms", "gate", "double", "Time the gate took.", unit="ms")
+
+# Facts: log records with an event name -------------------------------------------------------------------------------
+EVENT_NAME: Final = _attribute(
+    "event.name", "order fill", "string", "The record's EventName once more, for what loses it on the way."
+)
+DECISION_ID: Final = _attribute("decision.id", "order fill", "string", "The decision's span id: where it came from.")
+TRADE_ID: Final = _attribute("trade.id", "order fill", "string", "The round trip, entry to flat.")
+ORDER_ID: Final = _attribute("order.id", "order fill decision", "string", "The order.")
+ORDER_STATUS: Final = _attribute(
+    "order.status", "order", "string", "`submitted`, `accepted`, `filled`, `cancelled`, `rejected` …"
+)
+ORDER_TYPE: Final = _attribute("order.type", "order", "string", "`market`, `limit` …")
+ORDER_QUANTITY: Final = _attribute("order.quantity", "order", "decimal", "Asked quantity.")
+ORDER_PRICE: Final = _attribute("order.price", "order", "decimal", "Limit or expected price.")
+FILL_ID: Final = _attribute("fill.id", "fill", "string", "The execution.")
+FILL_PRICE: Final = _attribute("fill.price", "fill", "decimal", "Price of the execution.")
+FILL_QUANTITY: Final = _attribute("fill.quantity", "fill", "decimal", "Quantity of the execution.")
+FILL_FEE: Final = _attribute("fill.fee", "fill", "decimal", "Fee paid; negative is a rebate.")
+FILL_FEE_CURRENCY: Final = _attribute("fill.fee_currency", "fill", "string", "Currency of the fee.")
+
+RESERVED: Final = ("decision.", "gate.", "stage.", "trace.", "order.", "fill.", "trade.", "otel_obs.", "otel.")

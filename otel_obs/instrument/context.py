@@ -1,0 +1,103 @@
+"""Which record is open here: kept in OpenTelemetry's own context, so it follows tasks, and threads that carry it."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+
+    from otel_obs.instrument.record import Record
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_KEY: Final = otel.create_key("otel_obs.record")
+
+
+def innermost() -> Record | None:
+    """The innermost record that is open here; one that ended out of order is passed over."""
+    record = otel.get_value(_KEY)
+    while record is not None and record.ended:  # type: ignore[attr-defined]
+        record = record.parent  # type: ignore[attr-defined]
+    return record  # type: ignore[return-value]
+
+
+def parent_context(parent: Record | None) -> Context:
+    """The context under which a child of ``parent`` starts: the innermost span here, whoever opened it.
+
+    Where that span is one of ours that has ended already, its nearest open ancestor takes its place.
+    """
+    here = otel.get_current()
+    leaf = otel.get_value(_KEY)
+    if leaf is not None and leaf.ended and trace.get_current_span(here) is leaf.span:  # type: ignore[attr-defined]
+        return trace.set_span_in_context(parent.span if parent else trace.INVALID_SPAN, here)
+    return here
+
+
+class Place:
+    """A record's place in the context: what it put there, and what was there before."""
+
+    __slots__ = ("_before", "_here", "_token")
+
+    def __init__(self, record: Record) -> None:
+        self._before = otel.get_current()
+        self._here = otel.set_value(_KEY, record, trace.set_span_in_context(record.span, self._before))
+        self._token: Token[Context] = otel.attach(self._here)
+
+    def leave(self) -> None:
+        """Put back what was there, if this record is what is here now.
+
+        A generator that is closed in another task, or records that end out of order, find something else here: it is
+        left alone, and ``innermost`` passes over what has ended.
+        """
+        if otel.get_current() is not self._here:
+            return
+        try:
+            self._token.var.reset(self._token)
+        except ValueError:  # entered in another task or thread
+            otel.attach(self._before)
+
+
+@contextmanager
+def running_in(place: list[Context]) -> Iterator[None]:
+    """Run one step of a generator in the context that it left at its last step (``place`` holds it)."""
+    caller = otel.get_current()
+    otel.attach(place[0])
+    try:
+        yield
+    finally:
+        place[0] = otel.get_current()
+        otel.attach(caller)
+
+
+def current_context() -> Context:
+    """OpenTelemetry's context as it stands here."""
+    return otel.get_current()
+
+
+def carry(function: Callable[P, R]) -> Callable[P, R]:
+    """Hand the open trace, stage and decision on to another thread.
+
+    ``pool.submit(obs.carry(work), …)`` or ``Thread(target=obs.carry(work))``: whatever ``work`` records there belongs
+    to what is open here, where ``carry`` was called.
+    """
+    here = otel.get_current()
+
+    @functools.wraps(function)
+    def carried(*args: P.args, **kwargs: P.kwargs) -> R:
+        token: Any = otel.attach(here)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            otel.detach(token)
+
+    return carried

@@ -1,0 +1,193 @@
+"""One object for ``with``, ``async with`` and ``@``: opens a record, keeps its place in the context, ends it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
+
+from opentelemetry.context import Context  # noqa: TC002 - part of a signature that tools may evaluate
+
+from otel_obs.instrument.context import Place, current_context, running_in
+from otel_obs.instrument.harmless import harmless
+from otel_obs.instrument.record import Record
+from otel_obs.instrument.silent import NOTHING, SilentDecision
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from otel_obs.instrument.silent import SilentOpening
+
+T_co = TypeVar("T_co", bound=Record, covariant=True)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def is_failure(error: BaseException | None) -> bool:
+    """Whether an exception that passes means failure: a generator's close and an orderly exit do not."""
+    if error is None or isinstance(error, GeneratorExit):
+        return False
+    return not (isinstance(error, SystemExit) and not error.code)
+
+
+class Opening(Generic[T_co]):
+    """What ``trace``, ``stage`` and ``decision`` return. Nothing is recorded until it is entered or started."""
+
+    __slots__ = ("_again", "_make", "_opened", "_substitute")
+
+    def __init__(
+        self, make: Callable[[], T_co], *, again: Callable[[str], Opening[T_co] | SilentOpening], decides: bool = False
+    ) -> None:
+        self._make = make
+        self._again = again
+        self._substitute: Callable[[], Any] = SilentDecision if decides else lambda: NOTHING
+        self._opened: list[tuple[Record | None, Place | None]] = []
+
+    def start(self) -> T_co:
+        """Start the record without making it current here; end it with its ``end`` or ``fail``.
+
+        For records that outlive the function which starts them.
+        """
+        made = self._made()
+        return made if made is not None else cast("T_co", self._substitute())
+
+    def _made(self) -> T_co | None:
+        """Make the record; None where we failed to."""
+        return harmless(None)(self._make)()
+
+    def __enter__(self) -> T_co:
+        made = self._made()
+        self._opened.append((made, harmless(None)(Place)(made) if made is not None else None))
+        return made if made is not None else cast("T_co", self._substitute())
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        record, place = self._opened.pop() if self._opened else (None, None)
+        if record is not None:
+            _leave(record, place, error)
+
+    async def __aenter__(self) -> T_co:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate: each call of ``function`` is one record."""
+        return wrapped(function, functools.partial(self._again, function.__name__))
+
+
+@harmless(None)
+def _leave(record: Record, place: Place | None, error: BaseException | None) -> None:
+    try:
+        if is_failure(error):
+            record.fail(cast("BaseException", error))
+        else:
+            record.end()
+    finally:
+        if place is not None:
+            place.leave()
+
+
+class _Opens(Protocol):
+    def __enter__(self) -> Any: ...
+    def __exit__(self, kind: object, error: BaseException | None, trace: object, /) -> None: ...
+
+
+def wrapped(function: Callable[P, R], opening: Callable[[], _Opens]) -> Callable[P, R]:
+    """Run each call of ``function`` inside a record of its own; keeps its nature: plain, coroutine or generator."""
+    wrap: Callable[..., Any]
+    if inspect.isasyncgenfunction(function):
+        wrap = _wrapped_async_generator
+    elif inspect.isgeneratorfunction(function):
+        wrap = _wrapped_generator
+    elif inspect.iscoroutinefunction(function):
+        wrap = _wrapped_coroutine
+    else:
+        wrap = _wrapped_plain
+    return cast("Callable[P, R]", functools.wraps(function)(wrap(function, opening)))
+
+
+def _wrapped_plain(function: Callable[..., Any], opening: Callable[[], _Opens]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with opening():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _wrapped_coroutine(function: Callable[..., Any], opening: Callable[[], _Opens]) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with opening():
+            return await function(*args, **kwargs)
+
+    return call
+
+
+def _entered(opening: _Opens) -> list[Context]:
+    """Enter ``opening`` for a generator's body only: its caller's context is left as it was."""
+    body = [current_context()]
+    with running_in(body):
+        opening.__enter__()
+    return body
+
+
+def _wrapped_generator(function: Callable[..., Any], opening: Callable[[], _Opens]) -> Callable[..., Any]:
+    def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        opened = opening()
+        body = _entered(opened)
+        error: BaseException | None = None
+        inner = function(*args, **kwargs)
+        step, given = inner.send, None
+        try:
+            while True:
+                with running_in(body):
+                    item = step(given)
+                try:
+                    step, given = inner.send, (yield item)
+                except GeneratorExit:
+                    with running_in(body):
+                        inner.close()
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - handed on to the generator, whatever it is
+                    step, given = inner.throw, thrown
+        except StopIteration as stop:
+            return stop.value
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            with running_in(body):
+                opened.__exit__(type(error), error, None)
+
+    return generate
+
+
+def _wrapped_async_generator(function: Callable[..., Any], opening: Callable[[], _Opens]) -> Callable[..., Any]:
+    async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        opened = opening()
+        body = _entered(opened)
+        error: BaseException | None = None
+        inner = function(*args, **kwargs)
+        step, given = inner.asend, None
+        try:
+            while True:
+                with running_in(body):
+                    item = await step(given)
+                try:
+                    step, given = inner.asend, (yield item)
+                except GeneratorExit:
+                    with running_in(body):
+                        await inner.aclose()
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - handed on to the generator, whatever it is
+                    step, given = inner.athrow, thrown
+        except StopAsyncIteration:
+            return
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            with running_in(body):
+                opened.__exit__(type(error), error, None)
+
+    return generate

@@ -1,0 +1,8 @@
+"""How records leave the process: OpenTelemetry's SDK set up, every record counted, an end within a bound."""
+
+from __future__ import annotations
+
+from otel_obs.sdk.delivery import ShutdownReport
+from otel_obs.sdk.setup import configure, flush, shutdown
+
+__all__ = ["ShutdownReport", "configure", "flush", "shutdown"]

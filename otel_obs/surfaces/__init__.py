@@ -1,0 +1,1 @@
+"""Where people and agents meet the answers: thin walks over REPORTS, independent of one another."""
