@@ -132,6 +132,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default=5.0,
         doc="Most seconds that `shutdown()` and the interpreter's exit wait for what is still unsent.",
     ),
+    Setting(
+        name="url",
+        variables=("OTEL_OBS_URL",),
+        parse=str,
+        default="",
+        doc="The store that is asked: ClickHouse's HTTP interface. Else `http://127.0.0.1:8123`.",
+    ),
+    Setting(
+        name="data",
+        variables=("OTEL_OBS_DATA",),
+        parse=str,
+        default="",
+        doc="The data directory that is served, or asked without a server.",
+    ),
 )
 
 
@@ -150,6 +164,8 @@ class Settings:
     max_queue: int = 16_384
     send_interval: float = 1.0
     shutdown_timeout: float = 5.0
+    url: str = ""
+    data: str = ""
 
 
 def sdk_disabled(environment: Mapping[str, str] = os.environ) -> bool:

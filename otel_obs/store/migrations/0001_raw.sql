@@ -83,7 +83,7 @@ CREATE TABLE IF NOT EXISTS otel_logs
     LogAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     EventName String CODEC(ZSTD(1)),
     -- A log record has no id of its own. EventName is left out: a collector may lose it on one way and not on another.
-    record_hash UInt128 DEFAULT sipHash128(SpanId, SeverityNumber, Body, mapSort(LogAttributes)) CODEC(ZSTD(1)),
+    record_hash UInt128 DEFAULT reinterpretAsUInt128(sipHash128(SpanId, SeverityNumber, Body, mapSort(LogAttributes))) CODEC(ZSTD(1)),
     ingested_at DateTime('UTC') DEFAULT now('UTC') CODEC(Delta(4), ZSTD(1)),
     INDEX by_trace TraceId TYPE bloom_filter(0.001) GRANULARITY 1
 )

@@ -34,7 +34,10 @@ SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partit
 CREATE MATERIALIZED VIEW IF NOT EXISTS orders_from_otel_logs TO orders AS
 WITH
     LogAttributes AS a,
-    ['order.quantity', 'order.price'] AS amounts
+    -- an amount reads exactly, or not at all: two scales must agree
+    arrayMap(
+        key -> if(toDecimal256OrNull(a[key], 38) = toDecimal128OrNull(a[key], 18), toDecimal128OrNull(a[key], 18), NULL),
+        ['order.quantity', 'order.price'] AS keys) AS amounts
 SELECT
     ServiceName AS service,
     Timestamp AS timestamp,
@@ -43,8 +46,8 @@ SELECT
     record_hash,
     a['order.type'] AS type,
     a['order.side'] AS side,
-    toDecimal128OrNull(a['order.quantity'], 18) AS quantity,
-    toDecimal128OrNull(a['order.price'], 18) AS price,
+    amounts[1] AS quantity,
+    amounts[2] AS price,
     a['instrument.symbol'] AS symbol,
     a['strategy.name'] AS strategy,
     ResourceAttributes['deployment.environment.name'] AS environment,
@@ -56,7 +59,7 @@ SELECT
         JSONExtract(a['otel_obs.defects'], 'Array(String)'),
         arrayMap(
             key -> concat(key, ' cannot be read'),
-            arrayFilter(key -> a[key] != '' AND isNull(toDecimal128OrNull(a[key], 18)), amounts)),
+            arrayFilter((key, amount) -> a[key] != '' AND isNull(amount), keys, amounts)),
         if(a['order.id'] = '', ['order.id is missing'], [])) AS defects
 FROM otel_logs
 WHERE EventName = 'order' OR LogAttributes['event.name'] = 'order';
@@ -95,7 +98,9 @@ SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partit
 CREATE MATERIALIZED VIEW IF NOT EXISTS fills_from_otel_logs TO fills AS
 WITH
     LogAttributes AS a,
-    ['fill.price', 'fill.quantity', 'fill.fee'] AS amounts
+    arrayMap(
+        key -> if(toDecimal256OrNull(a[key], 38) = toDecimal128OrNull(a[key], 18), toDecimal128OrNull(a[key], 18), NULL),
+        ['fill.price', 'fill.quantity', 'fill.fee'] AS keys) AS amounts
 SELECT
     ServiceName AS service,
     Timestamp AS timestamp,
@@ -103,9 +108,9 @@ SELECT
     a['fill.id'] AS fill_id,
     record_hash,
     a['order.side'] AS side,
-    toDecimal128OrNull(a['fill.price'], 18) AS price,
-    toDecimal128OrNull(a['fill.quantity'], 18) AS quantity,
-    toDecimal128OrNull(a['fill.fee'], 18) AS fee,
+    amounts[1] AS price,
+    amounts[2] AS quantity,
+    amounts[3] AS fee,
     a['fill.fee_currency'] AS fee_currency,
     a['instrument.symbol'] AS symbol,
     a['strategy.name'] AS strategy,
@@ -118,7 +123,7 @@ SELECT
         JSONExtract(a['otel_obs.defects'], 'Array(String)'),
         arrayMap(
             key -> concat(key, ' cannot be read'),
-            arrayFilter(key -> a[key] != '' AND isNull(toDecimal128OrNull(a[key], 18)), amounts)),
+            arrayFilter((key, amount) -> a[key] != '' AND isNull(amount), keys, amounts)),
         if(a['fill.id'] = '', ['fill.id is missing'], [])) AS defects
 FROM otel_logs
 WHERE EventName = 'fill' OR LogAttributes['event.name'] = 'fill';

@@ -1,0 +1,98 @@
+"""The one client of the store: clickhouse-connect, over HTTP to a server or in this process on a data directory."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from otel_obs.errors import MissingExtraError, QueryError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from clickhouse_connect.driver.client import Client
+
+DATABASE: Final = "otel"
+
+# Of every query of ours: FINAL stays inside a partition, where our keys make a repeated row meet itself.
+_SETTINGS: Final = {"do_not_merge_across_partitions_select_final": 1, "max_partitions_per_insert_block": 0}
+
+
+def _library() -> Any:
+    try:
+        import clickhouse_connect
+    except ImportError:
+        raise MissingExtraError("Asking the store", extra="query") from None
+    return clickhouse_connect
+
+
+def connect(url: str) -> Client:
+    """Open a client of a ClickHouse server, or of `otel-obs up`, at ``http://[user:password@]host:port``.
+
+    Raises:
+        StoreError: nobody answers there, or refuses.
+        MissingExtraError: clickhouse-connect is not installed.
+
+    """
+    parts = urlsplit(url if "//" in url else f"http://{url}")
+    try:
+        client: Client = _library().get_client(
+            interface=parts.scheme or "http",
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or (8443 if parts.scheme == "https" else 8123),
+            username=parts.username,
+            password=parts.password or "",
+            settings=_SETTINGS,
+            autogenerate_session_id=False,
+            tz_mode="aware",
+        )
+    except MissingExtraError:
+        raise
+    except Exception as error:
+        place = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"  # never the password
+        raise StoreError(
+            f"No store answers at {place}: {str(error).splitlines()[0][:200]}.",
+            fix="Is `otel-obs up` (or ClickHouse) running there? See --url and --data.",
+        ) from error
+    return client
+
+
+def open_directory(directory: Path) -> Client:
+    """Open a data directory in this process. The caller holds the directory's lock (``embedded.directory``).
+
+    Raises:
+        StoreError: the engine cannot open it.
+        MissingExtraError: chdb is not installed.
+
+    """
+    library = _library()
+    try:
+        client: Client = library.get_client(
+            interface="chdb", path=str(directory), database="default", settings=_SETTINGS, tz_mode="aware"
+        )
+    except ImportError:
+        raise MissingExtraError("Opening a data directory", extra="local") from None
+    except Exception as error:
+        raise StoreError(f"The engine cannot open {directory}: {error}") from error
+    return client
+
+
+def statement(name: str) -> str:
+    """Return the text of ``queries/<name>.sql``."""
+    return resources.files("otel_obs.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def ask(client: Client, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Run ``queries/<name>.sql`` with its typed parameters; rows as dicts, times aware and in UTC.
+
+    Raises:
+        QueryError: the store refused the query.
+
+    """
+    try:
+        answer = client.query(statement(name), parameters=dict(parameters))
+    except Exception as error:
+        raise QueryError(f"The store refused the query {name!r}: {error}") from error
+    return list(answer.named_results())

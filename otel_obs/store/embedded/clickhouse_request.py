@@ -1,0 +1,175 @@
+"""One request of ClickHouse's HTTP interface as data: statement, parameters, settings, packing; it runs nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from otel_obs.errors import QueryError
+from otel_obs.store.embedded.engine import DATABASE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+NOT_IMPLEMENTED: Final = 48
+UNKNOWN_FORMAT: Final = 73
+BAD_ARGUMENTS: Final = 36
+
+# What a client may set for its one statement. All other settings are accepted and ignored: those of the interface,
+# of sessions and users, and `readonly`, which a connection cannot take back (we honour it ourselves).
+_SETTINGS: Final = frozenset(
+    {
+        "date_time_input_format",
+        "date_time_output_format",
+        "do_not_merge_across_partitions_select_final",
+        "extremes",
+        "final",
+        "group_by_overflow_mode",
+        "insert_deduplicate",
+        "insert_deduplication_token",
+        "insert_null_as_default",
+        "join_algorithm",
+        "join_use_nulls",
+        "limit",
+        "max_ast_elements",
+        "max_block_size",
+        "max_bytes_to_read",
+        "max_execution_time",
+        "max_expanded_ast_elements",
+        "max_insert_block_size",
+        "max_memory_usage",
+        "max_query_size",
+        "max_result_bytes",
+        "max_result_rows",
+        "max_rows_to_group_by",
+        "max_rows_to_read",
+        "max_threads",
+        "mutations_sync",
+        "offset",
+        "read_overflow_mode",
+        "result_overflow_mode",
+        "session_timezone",
+        "timeout_overflow_mode",
+    }
+)
+_PREFIXES: Final = (
+    "allow_experimental_",
+    "allow_suspicious_",
+    "enable_",
+    "format_csv_",
+    "input_format_",
+    "output_format_",
+)
+_OF_THE_INTERFACE: Final = frozenset({"enable_http_compression"})
+
+_FORMAT_NAME: Final = re.compile(r"\w+", re.ASCII)
+_FORMATS_OF_PYTHON: Final = frozenset({"dataframe", "datastore", "arrowtable"})  # chdb answers these with objects
+_QUERY_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
+_FIELD_NAME: Final = re.compile(rb'name="([^"]*)"', re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a request asks for, except what its body says.
+
+    ``query`` is the statement, or the first part of it, as far as the URL has it; ``params`` are the values of the
+    statement's ``{name:Type}``; ``encoding`` (HTTP's) lies around ``decompress`` (ClickHouse's frames); ``tag`` marks
+    the statement, so that it can be found and stopped.
+    """
+
+    query: str
+    params: Mapping[str, str]
+    settings: Mapping[str, str]
+    database: str
+    default_format: str
+    query_id: str
+    protocol: int
+    read_only: bool
+    compress: bool
+    decompress: bool
+    wait_end_of_query: bool
+    encoding: str
+    content_type: str
+    tag: str = field(default_factory=lambda: uuid4().hex)
+
+    @classmethod
+    def of(cls, request: Request) -> Call:
+        """Read URL and headers; of a parameter that is given twice the last counts."""
+        given = _parameters(request.scope["query_string"].decode("latin-1"))
+        headers = request.headers
+        protocol, query_id = given.get("client_protocol_version", ""), given.get("query_id", "")
+        return cls(
+            query=given.get("query", ""),
+            params=_bound(given),
+            settings={name: value for name, value in given.items() if _may_be_set(name)},
+            database=given.get("database") or headers.get("x-clickhouse-database") or DATABASE,
+            default_format=given.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+            query_id=query_id if _QUERY_ID.fullmatch(query_id) else uuid4().hex,
+            protocol=int(protocol) if protocol.isascii() and protocol.isdigit() else 0,
+            read_only=request.method != "POST" or given.get("readonly", "0") not in {"0", ""},
+            compress=given.get("compress") == "1",
+            decompress=given.get("decompress") == "1",
+            wait_end_of_query=given.get("wait_end_of_query") == "1",
+            encoding=headers.get("content-encoding", ""),
+            content_type=headers.get("content-type", ""),
+        )
+
+    @property
+    def is_form(self) -> bool:
+        """The body is a form: clients send one when the parameters are too long for a URL."""
+        return self.content_type.lower().startswith("multipart/form-data")
+
+    def with_form(self, body: bytes) -> Call:
+        """The same call with the statement and the parameters that the form ``body`` holds.
+
+        Raises:
+            QueryError: it is no form, or it brings tables of its own.
+
+        """
+        fields = _fields(body, self.content_type)
+        return replace(self, query=self.query + fields.get("query", ""), params={**self.params, **_bound(fields)})
+
+    def format_of_answer(self, named: str) -> str:
+        """The statement's own FORMAT, or the client's default.
+
+        Raises:
+            QueryError: that is no name of a format.
+
+        """
+        name = named or self.default_format
+        if not _FORMAT_NAME.fullmatch(name) or name.lower() in _FORMATS_OF_PYTHON:
+            raise QueryError(f"Unknown format {name!r}.", code=UNKNOWN_FORMAT)
+        return name
+
+
+def _parameters(query_string: str) -> dict[str, str]:
+    return dict(parse_qsl(query_string, keep_blank_values=True, errors="surrogateescape"))
+
+
+def _bound(given: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix("param_"): value for name, value in given.items() if name.startswith("param_")}
+
+
+def _may_be_set(name: str) -> bool:
+    return (name in _SETTINGS or name.startswith(_PREFIXES)) and name not in _OF_THE_INTERFACE
+
+
+def _fields(body: bytes, content_type: str) -> dict[str, str]:
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
+        raise QueryError("A multipart body needs its boundary in Content-Type.", code=BAD_ARGUMENTS)
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.group(1).encode("latin-1"))
+    fields = {}
+    for part in parts[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        name = _FIELD_NAME.search(head)
+        if name is None or b"filename=" in head.lower():
+            raise QueryError("Tables sent along with a statement are not supported.", code=NOT_IMPLEMENTED)
+        fields[name.group(1).decode("utf-8", "surrogateescape")] = content.decode("utf-8", "surrogateescape")
+    return fields

@@ -1,0 +1,147 @@
+"""Group commit: bodies that arrive together are inserted in one statement, and each is answered when it is stored."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from otel_obs.errors import QueryError, StoreError
+from otel_obs.store.embedded.otlp_insert import Signal, Spool
+
+if TYPE_CHECKING:
+    from otel_obs.store.embedded.engine import Engine
+
+_MOST_BODIES: Final = 64  # in one statement
+_MOST_BYTES: Final = 64 << 20
+
+
+class BusyError(StoreError):
+    """More is waiting than is allowed; the sender should come back later."""
+
+
+class BodyError(StoreError):
+    """The engine cannot read one body; its neighbours are not harmed."""
+
+    def __init__(self, what: str, *, code: int) -> None:
+        super().__init__(what)
+        self.code = code
+
+
+@dataclass
+class _Waiting:
+    signal: Signal
+    body: bytes
+    done: Future[None] = field(default_factory=Future)
+
+
+class Committer:
+    """Takes bodies from many threads, and stores them one statement after the other on a thread of its own."""
+
+    def __init__(self, engine: Engine, spool: Spool, *, most_waiting_bytes: int = 256 << 20) -> None:
+        self._engine = engine
+        self._spool = spool
+        self._names = itertools.count()
+        self._arrived: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._bytes = 0
+        self._most_waiting = most_waiting_bytes
+        self._closed = False
+        spool.prepare()
+        self._thread = threading.Thread(target=self._run, name="otel_obs committer", daemon=True)
+        self._thread.start()
+
+    def commit(self, signal: Signal, body: bytes) -> Future[None]:
+        """Store a protobuf ``body``; the future ends when the engine has its rows.
+
+        The future raises ``BodyError`` where the engine cannot read the body, ``StoreError`` where it cannot be stored.
+
+        Raises:
+            BusyError: too much is waiting, or the store is closing.
+
+        """
+        with self._lock:
+            if self._closed:
+                raise BusyError("The store is closing.", fix="Send it again when the store is up.")
+            if self._bytes and self._bytes + len(body) > self._most_waiting:
+                raise BusyError(f"{self._bytes} bytes wait to be stored.", fix="Send it again later.")
+            self._bytes += len(body)
+            waiting = _Waiting(signal, body)
+            self._arrived.put(waiting)
+        return waiting.done
+
+    def close(self) -> None:
+        """Take nothing more, store what was taken, end the thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._arrived.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            taken: list[_Waiting] = []
+            first = self._arrived.get()
+            ended = first is None
+            if first is not None:
+                taken.append(first)
+            size = sum(len(waiting.body) for waiting in taken)
+            while not ended and len(taken) < _MOST_BODIES and size < _MOST_BYTES:
+                try:
+                    another = self._arrived.get_nowait()
+                except queue.Empty:
+                    break
+                if another is None:
+                    ended = True
+                else:
+                    taken.append(another)
+                    size += len(another.body)
+            # A sender that has gone away was never answered: it sends again, or has given up.
+            wanted = [waiting for waiting in taken if waiting.done.set_running_or_notify_cancel()]
+            for signal in Signal:
+                self._store(signal, [waiting for waiting in wanted if waiting.signal is signal])
+            with self._lock:
+                self._bytes -= size
+
+    def _store(self, signal: Signal, group: list[_Waiting]) -> None:
+        """Store a group in one statement; where that fails, its halves, so that a bad body is refused alone."""
+        if not group:
+            return
+        try:
+            self._insert(signal, group)
+        except QueryError as error:
+            if len(group) == 1:
+                group[0].done.set_exception(BodyError(str(error), code=error.code))
+                return
+            middle = len(group) // 2
+            self._store(signal, group[:middle])
+            self._store(signal, group[middle:])
+        except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            fix = "Free space on the data directory's disk." if full else "See the data directory."
+            for waiting in group:
+                waiting.done.set_exception(StoreError(f"The body cannot be written: {error.strerror}.", fix=fix))
+        except Exception as error:  # noqa: BLE001 - whatever happens, every sender is answered and the thread lives
+            for waiting in group:
+                waiting.done.set_exception(StoreError(f"The body cannot be stored: {error}"))
+        else:
+            for waiting in group:
+                waiting.done.set_result(None)
+
+    def _insert(self, signal: Signal, group: list[_Waiting]) -> None:
+        files = []
+        try:
+            for waiting in group:
+                file = self._spool.directory / f"body{next(self._names)}"
+                files.append(file)
+                file.write_bytes(waiting.body)
+            self._engine.write(self._spool.statement(signal, [file.name for file in files]))
+        finally:
+            for file in files:
+                file.unlink(missing_ok=True)

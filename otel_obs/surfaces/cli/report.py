@@ -1,0 +1,81 @@
+"""`otel-obs report NAME`: one command for each row of REPORTS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from otel_obs.reports.registry import REPORTS, Parameter, Report
+from otel_obs.reports.registry import report as find
+from otel_obs.reports.run import run
+from otel_obs.surfaces.cli import render
+from otel_obs.surfaces.cli.store import STORE_OPTIONS, opened
+
+
+class _Reports(click.Group):
+    """Tells the nearest name where one is mistyped."""
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError:
+            find(args[0])
+            raise
+
+
+@click.group(cls=_Reports)
+def report() -> None:
+    """Ask the store a question by name."""
+
+
+def _option(parameter: Parameter) -> Any:
+    if parameter.position:
+        return click.Argument([parameter.name])
+    shown = f"{parameter.doc} [default: {parameter.default}]" if parameter.default else parameter.doc
+    return click.Option(
+        [f"--{parameter.name}", parameter.name],
+        metavar="|".join(parameter.choices) or parameter.kind.upper(),
+        help=shown,
+    )
+
+
+def _command(row: Report) -> click.Command:
+    names = [parameter.name for parameter in row.parameters]
+
+    @click.pass_context
+    def ask(context: click.Context, /, **given: Any) -> None:
+        asked = {name: given[name] for name in names if given[name] is not None}
+        forms = [form for form in ("json", "csv", "md") if given[f"as_{form}"]]
+        if len(forms) > 1:
+            raise click.UsageError("Give one of --json, --csv and --md.")
+        with opened(given["url"], given["data"]) as client:
+            answer = run(client, row, asked)
+        match forms:
+            case ["json"]:
+                click.echo(render.as_json(answer))
+            case ["csv"]:
+                click.echo(render.as_csv(answer))
+            case ["md"]:
+                click.echo(render.as_markdown(answer))
+            case _ if answer.found:
+                render.screen(answer)
+        if not answer.found:
+            click.echo(answer.sentence, err=True)
+            context.exit(3)
+
+    forms = [
+        click.Option([f"--{form}", f"as_{form}"], is_flag=True, help=f"Answer as {name}.")
+        for form, name in (("json", "JSON"), ("csv", "CSV"), ("md", "Markdown"))
+    ]
+    return click.Command(
+        row.name,
+        callback=ask,
+        help=row.question,
+        epilog=f"\b\nExample:\n  {row.example}",
+        params=[*(_option(parameter) for parameter in row.parameters), *forms, *STORE_OPTIONS],
+    )
+
+
+for _row in REPORTS:
+    report.add_command(_command(_row))

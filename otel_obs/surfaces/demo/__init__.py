@@ -1,1 +1,0 @@
-"""The demo: a store, a replay and a backtest as real processes, and the answers."""
