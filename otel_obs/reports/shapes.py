@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from otel_obs.analytics.decisions import ledger
 from otel_obs.analytics.ledgers import ledgers
 from otel_obs.analytics.trees import tree
+from otel_obs.contract import semconv
 from otel_obs.reports.answer import Answer, Table
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def decision(rows: Rows, asked: Mapping[str, Any]) -> Answer:
 def _lines(nodes: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[Any, ...]]:
     for node in nodes:
         said = " ".join(filter(None, (node["outcome"], f"by {node['veto_reason_primary']}" if node["veto_reason_primary"] else "", node["error"])))  # fmt: skip
-        what = node["attributes"].get("decision.what")
+        what = node["attributes"].get(semconv.DECISION_WHAT)
         mark = " (parent missing)" if node["orphan"] else ""
         yield (
             _time(node["timestamp"], asked),

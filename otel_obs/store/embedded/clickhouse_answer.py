@@ -55,7 +55,7 @@ def messages(call: Call, form: str, answer: Iterable[bytes]) -> Iterator[Message
     What ``answer`` raises before the first message is raised here; what it raises later ends the body with
     ClickHouse's exception block and no end of the response, so that the client sees a broken connection.
     """
-    pieces = framed(answer) if call.compress else iter(answer)
+    pieces = framed(answer) if call.compress else _cut(answer)
     head, complete = taken(pieces, _AT_ONCE)
     headers = _headers(call, form)
     if complete:
@@ -107,6 +107,12 @@ def taken(pieces: Iterator[bytes], count: int) -> tuple[bytes, bool]:
         if len(held) >= count:
             return bytes(held), False
     return bytes(held), True
+
+
+def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of at most one MiB: the engine's may be large, and a server copies what it sends."""
+    for piece in pieces:
+        yield from (piece[start : start + _AT_ONCE] for start in range(0, len(piece), _AT_ONCE))
 
 
 def _short(text: str) -> bytes:

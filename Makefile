@@ -1,0 +1,53 @@
+# What a newcomer needs; each target installs what it uses. `make help` tells.
+BIN := .venv/bin
+DEMO_DATA ?= otel_obs_demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format types arch generate generated check bench lock clean
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv/.installed: pyproject.toml requirements/dev.txt requirements/tools.txt scripts/install
+	@sh scripts/install
+	@touch $@
+
+install: .venv/.installed ## make .venv with everything
+
+demo: install ## see it work: two real bots, a store, the answers
+	@$(BIN)/otel-obs demo --data $(DEMO_DATA)
+
+test: install ## run every test
+	@command -v go >/dev/null || { echo "missing: Go 1.24 or newer, with which the clickhouse-go test is built (go.dev)" >&2; exit 1; }
+	$(BIN)/pytest
+
+lint: install ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: install ## let ruff format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+types: install ## mypy, strict
+	$(BIN)/mypy
+
+arch: install ## the arrows between the rooms
+	$(BIN)/lint-imports
+
+generate: install ## write docs/reference/ from the contract, the settings and the reports
+	$(BIN)/python -m otel_obs.codegen
+
+generated: install ## fail if a generated file is not what it would be
+	$(BIN)/python -m otel_obs.codegen --check
+
+check: lint types arch generated test ## all of the above
+
+bench: install ## measure: ours and the stock SDK's in the same run
+	$(BIN)/python benchmarks/run.py
+
+lock: install ## pin and hash the requirements anew
+	@sh scripts/lock
+
+clean: ## remove what was made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis otel_obs_demo dist build
