@@ -75,6 +75,14 @@ def application(
     return LocalOnly(_Interface(engine, spool=spool, limit=limit), accept_hosts=accept_hosts)
 
 
+class _Run:
+    """One request in its worker thread, as the event loop and that thread see it."""
+
+    def __init__(self) -> None:
+        self.unwanted = threading.Event()
+        self.ended = threading.Event()
+
+
 class _Interface:
     def __init__(self, engine: Engine, *, spool: Path | None, limit: int) -> None:
         self._engine = engine
@@ -88,9 +96,8 @@ class _Interface:
         elif scope["path"] in _HEALTH:
             await PlainTextResponse("Ok.\n")(scope, receive, send)
         else:
-            await PlainTextResponse("Statements go to /, health checks to /ping.\n", status_code=404)(
-                scope, receive, send
-            )
+            unknown = PlainTextResponse("Statements go to /, health checks to /ping.\n", status_code=404)
+            await unknown(scope, receive, send)
 
     async def _converse(self, request: Request, receive: Receive, send: Send) -> None:
         call = Call.of(request)
@@ -101,9 +108,9 @@ class _Interface:
                 for message in refusal(call, error):
                     await send(message)
                 return
-            gone = threading.Event()
-            work = asyncio.ensure_future(to_thread.run_sync(self._respond, call, body, _from_thread(send), gone))
-            await self._watch(work, receive, call.tag, gone)
+            run = _Run()
+            work = asyncio.ensure_future(to_thread.run_sync(self._respond, call, body, _from_thread(send), run))
+            await self._watch(work, receive, call, run)
 
     async def _take(self, request: Request, body: IO[bytes]) -> None:
         size = 0
@@ -114,37 +121,39 @@ class _Interface:
             body.write(piece)
         body.seek(0)
 
-    async def _watch(self, work: asyncio.Future[None], receive: Receive, tag: str, gone: threading.Event) -> None:
-        """Wait for ``work``; when the client goes away, stop its SELECT, whenever that begins."""
+    async def _watch(self, work: asyncio.Future[None], receive: Receive, call: Call, run: _Run) -> None:
+        """Wait for ``work``; when the client goes away, or this server, end its SELECT."""
         leaving = asyncio.ensure_future(_disconnected(receive))
         try:
             await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            while not work.done():
-                gone.set()
-                await asyncio.to_thread(self._stop, tag)
-                await asyncio.wait({work}, timeout=_ASK_AGAIN_SECONDS)
-            work.result()
         finally:
-            gone.set()
             leaving.cancel()
+            if not work.done():
+                run.unwanted.set()
+                threading.Thread(target=self._end, args=[call, run], name=f"ending {call.tag}", daemon=True).start()
+        await work
 
-    def _stop(self, tag: str) -> None:
-        with suppress(QueryError):
-            self._engine.write("KILL QUERY WHERE position(query, {tag:String}) > 0 ASYNC", params={"tag": tag})
+    def _end(self, call: Call, run: _Run) -> None:
+        with suppress(QueryError):  # the engine is closed: nothing runs
+            while not run.ended.is_set():
+                self._engine.stop(call.tag)
+                run.ended.wait(_ASK_AGAIN_SECONDS)  # it may wait for a reader, and begin later
 
-    def _respond(self, call: Call, body: IO[bytes], tell: Callable[[Message], None], gone: threading.Event) -> None:
+    def _respond(self, call: Call, body: IO[bytes], tell: Callable[[Message], None], run: _Run) -> None:
         asked = call
         try:
             asked, pieces = self._unpacked(call, body)
-            form, answer = self._run(asked, pieces)
+            form, answer = self._perform(asked, pieces)
             with closing(answer):
                 for message in messages(asked, form, answer):
-                    if gone.is_set():
+                    if run.unwanted.is_set():
                         return
                     tell(message)
         except QueryError as error:
             for message in refusal(asked, error):
                 tell(message)
+        finally:
+            run.ended.set()
 
     def _unpacked(self, call: Call, body: IO[bytes]) -> tuple[Call, Iterator[bytes]]:
         """The call as its body completes it, and what else the body holds."""
@@ -158,7 +167,7 @@ class _Interface:
             pieces = chain([_encoded(call.query.rstrip() + "\n")], pieces)
         return call, pieces
 
-    def _run(self, call: Call, pieces: Iterator[bytes]) -> tuple[str, Generator[bytes]]:
+    def _perform(self, call: Call, pieces: Iterator[bytes]) -> tuple[str, Generator[bytes]]:
         """The format of the answer (empty: none) and the answer; all but a SELECT is done on return."""
         head, complete = taken(pieces, _LONGEST_STATEMENT)
         text = head.decode("utf-8", "surrogateescape")
@@ -176,12 +185,7 @@ class _Interface:
             file.writelines(rows)
             file.flush()
             if file.tell():
-                self._engine.write(
-                    _utf8(insert.from_infile(file.name)),
-                    params=call.params,
-                    settings=call.settings,
-                    database=call.database,
-                )
+                self._engine.write(_utf8(insert.from_infile(file.name)), **call.given)
 
     def _execute(self, call: Call, statement: Statement) -> tuple[str, Generator[bytes]]:
         form = call.format_of_answer(statement.form)
@@ -198,21 +202,14 @@ class _Interface:
         else:
             _refuse_if_read_only(call)
             run = self._engine.write
-        text = _utf8(statement.text)
-        return form, _only(run(text, form, params=call.params, settings=call.settings, database=call.database))
+        return form, _only(run(_utf8(statement.text), form, **call.given))
 
     def _select(self, call: Call, statement: Statement, form: str) -> Generator[bytes]:
         if form == "Native" and call.protocol >= _HELLO_PROTOCOL and statement.text.strip() == _HELLO:
             names = self._engine.read("SELECT displayName(), version(), timezone()").decode()
             yield hello(*names.rstrip("\n").split("\t"))
         elif form.lower() in _ADDABLE and not _MORE_THAN_ROWS & (statement.words | _upper(call.settings)):
-            pieces = self._engine.stream(
-                _tagged(statement.text, call),
-                form,
-                params=call.params,
-                settings=call.settings,
-                database=call.database,
-            )
+            pieces = self._engine.stream(_tagged(statement.text, call), form, **call.given)
             yield from self._to_the_end(pieces) if call.wait_end_of_query else pieces
         else:
             yield from self._through_file(call, statement, form)
@@ -227,13 +224,7 @@ class _Interface:
         """An answer that is one document, however large: the engine writes it to a file of ours."""
         with tempfile.TemporaryDirectory(dir=self._spool) as directory:
             path = Path(directory, "answer")
-            self._engine.read(
-                _tagged(statement.into_outfile(str(path), form), call),
-                "Null",
-                params=call.params,
-                settings=call.settings,
-                database=call.database,
-            )
+            self._engine.read(_tagged(statement.into_outfile(str(path), form), call), "Null", **call.given)
             with path.open("rb") as file:
                 yield from _read(file)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -74,6 +74,14 @@ _BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 _FIELD_NAME: Final = re.compile(rb'name="([^"]*)"', re.IGNORECASE)
 
 
+class Given(TypedDict):
+    """What the engine is given with a statement."""
+
+    params: Mapping[str, str]
+    settings: Mapping[str, str]
+    database: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """What a request asks for, except what its body says.
@@ -119,6 +127,11 @@ class Call:
             encoding=headers.get("content-encoding", ""),
             content_type=headers.get("content-type", ""),
         )
+
+    @property
+    def given(self) -> Given:
+        """Parameters, settings and database, as the engine's methods take them."""
+        return {"params": self.params, "settings": self.settings, "database": self.database}
 
     @property
     def is_form(self) -> bool:

@@ -6,6 +6,7 @@ import errno
 import itertools
 import queue
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_BODIES: Final = 64  # in one statement
 _MOST_BYTES: Final = 64 << 20
+_LINGER_SECONDS: Final = 0.01
 
 
 class BusyError(StoreError):
@@ -51,6 +53,7 @@ class Committer:
         self._bytes = 0
         self._most_waiting = most_waiting_bytes
         self._closed = False
+        self._last_group = 0
         spool.prepare()
         self._thread = threading.Thread(target=self._run, name="otel_obs committer", daemon=True)
         self._thread.start()
@@ -84,30 +87,43 @@ class Committer:
         self._thread.join()
 
     def _run(self) -> None:
-        ended = False
-        while not ended:
-            taken: list[_Waiting] = []
-            first = self._arrived.get()
-            ended = first is None
-            if first is not None:
-                taken.append(first)
+        while (taken := self._take()) is not None:
             size = sum(len(waiting.body) for waiting in taken)
-            while not ended and len(taken) < _MOST_BODIES and size < _MOST_BYTES:
-                try:
-                    another = self._arrived.get_nowait()
-                except queue.Empty:
-                    break
-                if another is None:
-                    ended = True
-                else:
-                    taken.append(another)
-                    size += len(another.body)
             # A sender that has gone away was never answered: it sends again, or has given up.
             wanted = [waiting for waiting in taken if waiting.done.set_running_or_notify_cancel()]
             for signal in Signal:
                 self._store(signal, [waiting for waiting in wanted if waiting.signal is signal])
             with self._lock:
                 self._bytes -= size
+
+    def _take(self) -> list[_Waiting] | None:
+        """Wait for a body, and take with it what else is there; None when closed and empty.
+
+        Senders that were answered together come back together: where the last group was of several, the first of the
+        next one waits a moment for the others. Without that, groups of one and of all the rest take turns.
+        """
+        first = self._arrived.get()
+        if first is None:
+            return None
+        taken, size = [first], len(first.body)
+        until = time.monotonic() + (_LINGER_SECONDS if self._last_group > 1 else 0.0)
+        while len(taken) < _MOST_BODIES and size < _MOST_BYTES:
+            left = until - time.monotonic()
+            try:
+                another = (
+                    self._arrived.get(timeout=left)
+                    if left > 0 and len(taken) < self._last_group
+                    else (self._arrived.get_nowait())
+                )
+            except queue.Empty:
+                break
+            if another is None:
+                self._arrived.put(None)  # closing: come back for it when this group is stored
+                break
+            taken.append(another)
+            size += len(another.body)
+        self._last_group = len(taken)
+        return taken
 
     def _store(self, signal: Signal, group: list[_Waiting]) -> None:
         """Store a group in one statement; where that fails, its halves, so that a bad body is refused alone."""

@@ -115,11 +115,13 @@ class Engine:
         self._target = str(directory.resolve())
         self._readers: queue.SimpleQueue[_Connection] = queue.SimpleQueue()
         self._writing = threading.Lock()
+        self._stopping = threading.Lock()
         self._count = readers or max(2, os.cpu_count() or 2)
         try:
             self._writer = _Connection(self._target)
             self._writer.query(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic", "Null", {})
             self._writer.use(DATABASE)
+            self._stopper = _Connection(self._target)
             for _ in range(self._count):
                 self._readers.put(_Connection(self._target))
         except Exception as error:
@@ -192,9 +194,21 @@ class Engine:
             with self._writer.under(settings):
                 return self._writer.query(sql, form, params)
 
+    def stop(self, mark: str) -> None:
+        """End every running statement whose text holds ``mark``; this waits for no other connection.
+
+        Raises:
+            QueryError: the engine is closed.
+
+        """
+        with self._stopping:
+            self._stopper.query("KILL QUERY WHERE position(query, {mark:String}) > 0 ASYNC", "Null", {"mark": mark})
+
     def close(self) -> None:
         """Wait for what is running, then let go of the directory."""
         with self._writing:
             for _ in range(self._count):
                 self._readers.get().close()
             self._writer.close()
+        with self._stopping:
+            self._stopper.close()

@@ -39,6 +39,7 @@ _BEFORE_DATA: Final = re.compile(r"[ \t\f]*\r?\n?")
 _READING: Final = frozenset({"SELECT", "WITH", "FROM"})
 _LISTING: Final = frozenset({"SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN"})
 _OF_SESSION: Final = frozenset({"SET", "USE"})
+_ENDING_THE_PROCESS: Final = frozenset({("SYSTEM", "SHUTDOWN"), ("SYSTEM", "KILL")})
 _SERVER_FILES: Final = frozenset({("INTO", "OUTFILE"), ("FROM", "INFILE")})
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
@@ -100,7 +101,8 @@ class Insert:
 
     def from_infile(self, path: str) -> str:
         """The same INSERT, its rows read from our file ``path``. The engine takes SETTINGS only after FROM INFILE."""
-        return f"{self.head} FROM INFILE {string(path)} COMPRESSION 'none' {self.settings} FORMAT {self.form}"
+        source = f"FROM INFILE {string(path)} COMPRESSION 'none'"
+        return "\n".join([self.head, source, self.settings, f"FORMAT {self.form}"])  # a line may end in a comment
 
 
 def string(value: str) -> str:
@@ -173,6 +175,8 @@ def _of_one_statement(text: str) -> Iterator[Token]:
             raise QueryError("Syntax error: a request holds one statement, and this one goes on.", code=SYNTAX_ERROR)
         ended = ended or token.text == ";"
         before = (before[1], token.word)
+        if before in _ENDING_THE_PROCESS:
+            raise QueryError(f"{' '.join(before)} is not the client's to ask.", code=ACCESS_DENIED)
         yield token
 
 

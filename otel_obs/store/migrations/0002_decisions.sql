@@ -74,6 +74,7 @@ WITH
             ''), ''),
         ledger) AS verdicts,
     arrayMap(gate -> if(lower(trim(BOTH ' \t\r\n' FROM gate['gate.mode'])) = 'shadow', 'shadow', 'enforce'), ledger) AS modes,
+    arrayMap(ms -> if(isFinite(ifNull(ms, nan)), ms, NULL), arrayMap(gate -> toFloat64OrNull(gate['gate.duration_ms']), ledger)) AS durations,
     arrayFilter((gate, verdict, mode) -> ifNull(verdict = 'deny', 0) AND mode = 'enforce', ledger, verdicts, modes) AS denies,
     arrayMap(gate -> if(gate['gate.name'] = '', 'unnamed', gate['gate.name']), denies) AS denied_by,
     -- how it ended
@@ -143,7 +144,7 @@ SELECT
     arrayMap(gate -> if(gate['gate.comparison'] IN ('at_most', 'at_least', 'between', 'equals'), gate['gate.comparison'], 'none'), ledger) AS `gates.comparison`,
     arrayMap(gate -> gate['gate.unit'], ledger) AS `gates.unit`,
     arrayMap(gate -> gate['gate.reason'], ledger) AS `gates.reason`,
-    arrayMap(gate -> toFloat64OrNull(gate['gate.duration_ms']), ledger) AS `gates.duration_ms`,
+    durations AS `gates.duration_ms`,
     arrayConcat(
         JSONExtract(a['otel_obs.defects'], 'Array(String)'),
         arrayFilter(text -> text != '', [
@@ -155,7 +156,9 @@ SELECT
             if(ended = 'vetoed' AND empty(denies), 'vetoed without an enforced deny', ''),
             if(has(names, ''), 'gate.name is missing', ''),
             if(arrayExists(verdict -> isNull(verdict), verdicts), 'gate.verdict cannot be read', ''),
-            if(arrayExists(gate -> lower(trim(BOTH ' \t\r\n' FROM gate['gate.mode'])) NOT IN ('', 'enforce', 'shadow'), ledger), 'gate.mode is not known', '')
+            if(arrayExists(gate -> lower(trim(BOTH ' \t\r\n' FROM gate['gate.mode'])) NOT IN ('', 'enforce', 'shadow'), ledger), 'gate.mode is not known', ''),
+            if(arrayExists(gate -> gate['gate.comparison'] NOT IN ('', 'at_most', 'at_least', 'between', 'equals', 'none'), ledger), 'gate.comparison is not known', ''),
+            if(arrayExists((gate, ms) -> gate['gate.duration_ms'] != '' AND isNull(ms), ledger, durations), 'gate.duration_ms cannot be read', '')
         ])) AS defects
 FROM otel_traces
 WHERE mapContains(SpanAttributes, 'decision.what');
@@ -166,7 +169,7 @@ CREATE TABLE IF NOT EXISTS gates
     timestamp DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     trace_id String CODEC(ZSTD(1)),
     span_id String CODEC(ZSTD(1)),
-    ordinal UInt16 CODEC(ZSTD(1)),
+    ordinal UInt32 CODEC(ZSTD(1)),
     strategy LowCardinality(String) CODEC(ZSTD(1)),
     symbol LowCardinality(String) CODEC(ZSTD(1)),
     outcome LowCardinality(String) CODEC(ZSTD(1)),
@@ -200,8 +203,9 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS gates_from_decisions TO gates AS
 WITH
     toFloat64OrNull(observed_text) AS value,
     JSONExtract(threshold_text, 'Array(Nullable(Float64))') AS limits,
-    limits[1] AS low,
-    limits[2] AS high,
+    length(limits) = 2 AND NOT has(limits, NULL) AS is_range,
+    if(is_range, limits[1], NULL) AS low,
+    if(is_range, limits[2], NULL) AS high,
     multiIf(
         comparison_name = 'between', if(value - low <= high - value, low, high),
         toFloat64OrNull(threshold_text)) AS limit_value,
@@ -214,7 +218,7 @@ WITH
     isFinite(ifNull(distance, nan)) AS has_margin
 SELECT
     service, timestamp, trace_id, span_id,
-    toUInt16(number) AS ordinal,
+    toUInt32(number) AS ordinal,
     strategy, symbol, outcome,
     if(gate_name = '', 'unnamed', gate_name) AS name,
     gate_verdict AS verdict,

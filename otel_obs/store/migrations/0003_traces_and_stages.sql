@@ -78,7 +78,10 @@ SELECT
             if(a['trace.score'] != '' AND NOT isFinite(ifNull(score_value, nan)), 'trace.score cannot be read', ''),
             if(a['trace.score_max'] != '' AND NOT isFinite(ifNull(score_max_value, nan)), 'trace.score_max cannot be read', ''),
             if(passed_word NOT IN ('', 'true', 'false', '1', '0'), 'trace.passed cannot be read', ''),
-            if(a['trace.gaps'] != '' AND NOT isValidJSON(a['trace.gaps']), 'trace.gaps is no JSON', '')
+            multiIf(
+                a['trace.gaps'] = '' OR JSONType(a['trace.gaps']) = 'Array', '',
+                isValidJSON(a['trace.gaps']), 'trace.gaps cannot be read',
+                'trace.gaps is no JSON')
         ]),
         arrayMap(
             key -> concat(key, ' is no JSON'),
@@ -117,7 +120,9 @@ TTL ingested_at + toIntervalDay(730)
 SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, ttl_only_drop_parts = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS stages_from_otel_traces TO stages AS
-WITH SpanAttributes AS a
+WITH
+    SpanAttributes AS a,
+    ['gen_ai.usage.input_tokens', 'gen_ai.usage.output_tokens'] AS counts
 SELECT
     ServiceName AS service,
     Timestamp AS timestamp,
@@ -139,6 +144,9 @@ SELECT
         JSONExtract(a['otel_obs.defects'], 'Array(String)'),
         arrayMap(
             key -> concat(key, ' is no JSON'),
-            arrayFilter(key -> a[key] != '' AND NOT isValidJSON(a[key]), ['stage.evidence', 'stage.output']))) AS defects
+            arrayFilter(key -> a[key] != '' AND NOT isValidJSON(a[key]), ['stage.evidence', 'stage.output'])),
+        arrayMap(
+            key -> concat(key, ' cannot be read'),
+            arrayFilter(key -> a[key] != '' AND isNull(toUInt64OrNull(a[key])), counts))) AS defects
 FROM otel_traces
 WHERE mapContains(SpanAttributes, 'stage.name');

@@ -34,10 +34,13 @@ SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partit
 CREATE MATERIALIZED VIEW IF NOT EXISTS orders_from_otel_logs TO orders AS
 WITH
     LogAttributes AS a,
-    -- an amount reads exactly, or not at all: two scales must agree
-    arrayMap(
-        key -> if(toDecimal256OrNull(a[key], 38) = toDecimal128OrNull(a[key], 18), toDecimal128OrNull(a[key], 18), NULL),
-        ['order.quantity', 'order.price'] AS keys) AS amounts
+    -- an amount reads exactly, or not at all: a scale that holds every digit the pattern lets through must agree
+    text -> if(
+        match(text, '^[+-]?([0-9]+[.]?[0-9]{0,20}0*|[.][0-9]{1,20}0*)([eE]([+]?[0-9]{1,3}|-0?[0-9]|-1[0-8]))?$')
+            AND toDecimal256OrNull(text, 38) = toDecimal128OrNull(text, 18),
+        toDecimal128OrNull(text, 18),
+        NULL) AS amount_of,
+    arrayMap(key -> amount_of(a[key]), ['order.quantity', 'order.price'] AS keys) AS amounts
 SELECT
     ServiceName AS service,
     Timestamp AS timestamp,
@@ -98,9 +101,13 @@ SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partit
 CREATE MATERIALIZED VIEW IF NOT EXISTS fills_from_otel_logs TO fills AS
 WITH
     LogAttributes AS a,
-    arrayMap(
-        key -> if(toDecimal256OrNull(a[key], 38) = toDecimal128OrNull(a[key], 18), toDecimal128OrNull(a[key], 18), NULL),
-        ['fill.price', 'fill.quantity', 'fill.fee'] AS keys) AS amounts
+    -- as in orders
+    text -> if(
+        match(text, '^[+-]?([0-9]+[.]?[0-9]{0,20}0*|[.][0-9]{1,20}0*)([eE]([+]?[0-9]{1,3}|-0?[0-9]|-1[0-8]))?$')
+            AND toDecimal256OrNull(text, 38) = toDecimal128OrNull(text, 18),
+        toDecimal128OrNull(text, 18),
+        NULL) AS amount_of,
+    arrayMap(key -> amount_of(a[key]), ['fill.price', 'fill.quantity', 'fill.fee'] AS keys) AS amounts
 SELECT
     ServiceName AS service,
     Timestamp AS timestamp,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +25,7 @@ def default_data() -> Path:
     return Path(home) / "otel_obs"
 
 
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 _PORT: Final = click.IntRange(0, 65535)
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -51,13 +51,8 @@ def up(data: Path | None, otlp_port: int, clickhouse_port: int, web_port: int, p
     except ImportError:
         raise MissingExtraError("`otel-obs up`", extra="local") from None
 
-    stop = threading.Event()
-
-    def told(_number: int, _frame: Any) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, told)
+    # Blocked in every thread that starts from here on, and taken by sigwait: the engine installs handlers of its own.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     place = data or default_data()
     server = Server(place, Ports(otlp=otlp_port, clickhouse=clickhouse_port, web=web_port))
     try:
@@ -69,7 +64,7 @@ def up(data: Path | None, otlp_port: int, clickhouse_port: int, web_port: int, p
         if ports_file:
             at.write(ports_file)
         click.echo("up. Ask with: otel-obs report why" + (f" --data {place}" if data else ""))
-        stop.wait()
+        signal.sigwait(_STOPPING)
         click.echo("stopping: finishing what was begun …")
     finally:
         server.stop()

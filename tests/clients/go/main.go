@@ -222,7 +222,8 @@ func provokeErrors(ctx context.Context, conn driver.Conn, seen *Seen) error {
 	if err = conn.QueryRow(ctx, "SELECT 1 FROM no_such_table").Err(); code(err) != unknownTable {
 		return fmt.Errorf("row of an unknown table: %w", err)
 	}
-	if seen.LateError = code(readAll(ctx, conn, "SELECT throwIf(number = 3000000) FROM numbers(5000000)")); seen.LateError != thrown {
+	late := "SELECT rand64(), throwIf(number = 3000000) FROM numbers(5000000)"
+	if seen.LateError = code(readAll(ctx, conn, late)); seen.LateError != thrown {
 		return fmt.Errorf("an error in the middle of a stream came as code %d", seen.LateError)
 	}
 	limited := clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_result_rows": 1, "no_such_setting": 1}))

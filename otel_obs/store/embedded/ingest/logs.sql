@@ -36,4 +36,10 @@ FROM
         FROM (SELECT arrayJoin(resource_logs) AS resource_logs FROM file('{files}', 'ProtobufSingle', $structure${structure}$structure$))
     )
 )
-SETTINGS format_schema = '{schema}:Logs', input_format_protobuf_oneof_presence = 1
+SETTINGS
+    format_schema = '{schema}:Logs',
+    input_format_protobuf_oneof_presence = 1,
+    -- together these more than double the rate; rows that repeat inside a block are left to FINAL and to merges
+    optimize_on_insert = 0,
+    parallel_view_processing = 1,
+    max_insert_threads = 2
