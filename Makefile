@@ -18,7 +18,7 @@ demo: install ## see it work: two real bots, a store, the answers
 	@$(BIN)/otel-obs demo --data $(DEMO_DATA)
 
 test: install ## run every test
-	@command -v go >/dev/null || { echo "missing: Go 1.24 or newer, with which the clickhouse-go test is built (go.dev)" >&2; exit 1; }
+	@command -v go >/dev/null || { echo "missing: Go 1.26 or newer, with which the test of the Go client is built" >&2; exit 1; }
 	$(BIN)/pytest
 
 lint: install ## ruff: rules and format

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.contract.outcome import derive
-from otel_obs.contract.recording import LeafRecorder
 from otel_obs.instrument import values
 from otel_obs.instrument.clock import nanoseconds
 from otel_obs.instrument.context import innermost, parent_context
 from otel_obs.instrument.decision import Decision, described
-from otel_obs.instrument.harmless import Defects, harmless
+from otel_obs.instrument.harmless import Defects, attempt, harmless
 from otel_obs.instrument.opening import Opening, wrapped
 from otel_obs.instrument.record import Record, Stage, Trace
 from otel_obs.instrument.silent import NOTHING, SILENT, SILENT_DECISION, SilentDecision, innermost_decision
@@ -215,8 +214,8 @@ def decide(
     if defects.texts:
         named[semconv.OTEL_OBS_DEFECTS] = defects.texts
     context = parent_context(parent)
-    if isinstance(using.tracer, LeafRecorder):
-        using.tracer.record_leaf(semconv.DECISION_SPAN, named, start_ns=start, context=context)
+    if using.leaf_recorder is not None:
+        using.leaf_recorder.record_leaf(semconv.DECISION_SPAN, named, start_ns=start, context=context)
     else:
         using.tracer.start_span(semconv.DECISION_SPAN, context=context, attributes=named, start_time=start).end(start)
 
@@ -242,7 +241,7 @@ def current_stage() -> Stage:
 
 def decision_here() -> Decision | SilentDecision:
     """The open decision here; a silent one where nothing is recorded, or none is open."""
-    return harmless(None)(_nearest)(Decision) or innermost_decision() or SilentDecision()
+    return attempt(partial(_nearest, Decision)) or innermost_decision() or SilentDecision()
 
 
 def current_decision() -> Decision:

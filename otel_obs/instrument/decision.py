@@ -8,7 +8,6 @@ from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.contract.gates import Comparison, Gate, Mode, Verdict, judge, limit, verdict_word
 from otel_obs.contract.outcome import Outcome, derive
-from otel_obs.contract.recording import GateCounter
 from otel_obs.instrument import values
 from otel_obs.instrument.harmless import Defects, harmless, problem
 from otel_obs.instrument.record import Record
@@ -182,8 +181,8 @@ class Decision(Record):
                 "gate_unreadable", f"gate {gate.name}", wrong,
                 fix=f"Give observed= and a limit, or a verdict: {_VERDICTS}.",
             )  # fmt: skip
-        if isinstance(using.tracer, GateCounter):
-            using.tracer.count_gate(gate.name, str(gate.verdict), gate.mode)
+        if using.gate_counter is not None:
+            using.gate_counter.count_gate(gate.name, str(gate.verdict), gate.mode)
         if len(self._gates) > settings.active.max_gates:
             self.defects.add(
                 "too_many", "gates", "are more than are recorded; all of them bind",

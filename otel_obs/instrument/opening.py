@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from opentelemetry.context import Context  # noqa: TC002 - part of a signature that tools may evaluate
 
 from otel_obs.instrument.context import Place, current_context, running_in
-from otel_obs.instrument.harmless import harmless
+from otel_obs.instrument.harmless import attempt, harmless
 from otel_obs.instrument.record import Record
 from otel_obs.instrument.silent import NOTHING, SilentDecision
 
@@ -53,11 +54,11 @@ class Opening(Generic[T_co]):
 
     def _made(self) -> T_co | None:
         """Make the record; None where we failed to."""
-        return harmless(None)(self._make)()
+        return attempt(self._make)
 
     def __enter__(self) -> T_co:
         made = self._made()
-        self._opened.append((made, harmless(None)(Place)(made) if made is not None else None))
+        self._opened.append((made, attempt(partial(Place, made)) if made is not None else None))
         return made if made is not None else cast("T_co", self._substitute())
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -73,7 +74,7 @@ class Opening(Generic[T_co]):
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate: each call of ``function`` is one record."""
-        return wrapped(function, functools.partial(self._again, function.__name__))
+        return wrapped(function, partial(self._again, function.__name__))
 
 
 @harmless(None)

@@ -168,7 +168,8 @@ def _span_exporter(wanted: Settings) -> SpanExporter:
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
         except ImportError:
             raise MissingExtraError("OTEL_EXPORTER_OTLP_PROTOCOL=grpc", extra="grpc") from None
-        return GrpcSpanExporter()  # type: ignore[no-any-return]
+        exporter: SpanExporter = GrpcSpanExporter()
+        return exporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     return OTLPSpanExporter(endpoint=_url(wanted, "TRACES", "/v1/traces"))
@@ -180,7 +181,8 @@ def _log_exporter(wanted: Settings) -> LogRecordExporter:
             from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
         except ImportError:
             raise MissingExtraError("OTEL_EXPORTER_OTLP_PROTOCOL=grpc", extra="grpc") from None
-        return GrpcLogExporter()  # type: ignore[no-any-return]
+        exporter: LogRecordExporter = GrpcLogExporter()
+        return exporter
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
     return OTLPLogExporter(endpoint=_url(wanted, "LOGS", "/v1/logs"))

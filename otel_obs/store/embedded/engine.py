@@ -28,6 +28,7 @@ _BASE_SETTINGS: Final = {
     "async_insert": "0",
     "session_timezone": "UTC",
 }
+_FEWEST_READERS: Final = 4  # a client that stops reading its answer holds one
 _CODE: Final = re.compile(r"Code:\s*(\d+)")
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -116,7 +117,7 @@ class Engine:
         self._readers: queue.SimpleQueue[_Connection] = queue.SimpleQueue()
         self._writing = threading.Lock()
         self._stopping = threading.Lock()
-        self._count = readers or max(2, os.cpu_count() or 2)
+        self._count = readers or max(_FEWEST_READERS, os.cpu_count() or 1)
         try:
             self._writer = _Connection(self._target)
             self._writer.query(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic", "Null", {})
