@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _largest_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
 def ledgers(row: Mapping[str, Any]) -> dict[str, Any]:
     """Shape the one row of ``why.sql``.
 
@@ -20,7 +28,7 @@ def ledgers(row: Mapping[str, Any]) -> dict[str, Any]:
         "cycles": {
             "total": row["cycles_total"],
             "decided": row["cycles_decided"],
-            "idle": dict(row["cycles_idle"]),
+            "idle": _most_first(row["cycles_idle"]),
             "failed": row["cycles_failed"],
             "unexplained": row["cycles_unexplained"],
         },
@@ -30,6 +38,6 @@ def ledgers(row: Mapping[str, Any]) -> dict[str, Any]:
         "held": row["held"],
         "failed": row["failed"],
         "outside_cycles": row["outside_cycles"],
-        "by_gate": dict(row["by_gate"]),
+        "by_gate": _most_first(row["by_gate"]),
         "rejection_rate": row["rejection_rate"],
     }

@@ -1,155 +1,107 @@
 -- Why did nothing happen? One row: the ledger of cycles and the ledger of decisions in [from, to).
--- A decision belongs to every cycle that is its ancestor. Where the only cycle of an OpenTelemetry trace is its root, all of
--- the trace's decisions are inside; elsewhere parents are followed, through whoever's spans lie between.
-WITH RECURSIVE
-    chosen AS
+-- A decision belongs to every cycle that is its ancestor. Where the only cycle of an OpenTelemetry trace is its root, all
+-- decisions of that trace are inside; elsewhere parents are followed, through whoever's spans lie between, for at most
+-- 100 steps (a ring of parents ends there, too).
+WITH
+    touched AS -- OpenTelemetry traces with a decision or a cycle in the window; the rest of them may lie outside of it
     (
-        SELECT trace_id, span_id, outcome, veto_reason_primary
-        FROM decisions FINAL
+        SELECT trace_id FROM decisions
         WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
             AND ({service:String} = '' OR service = {service:String})
-            AND ({symbol:String} = '' OR symbol = {symbol:String})
+        UNION ALL
+        SELECT trace_id FROM traces
+        WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
+            AND ({service:String} = '' OR service = {service:String})
     ),
-    cycles AS
+    not_simple AS
     (
-        SELECT trace_id, span_id, parent_span_id, status, idle_reason,
+        SELECT trace_id FROM traces
+        WHERE trace_id IN (SELECT trace_id FROM touched)
+        GROUP BY trace_id
+        HAVING uniqExact(span_id) > 1 OR any(parent_span_id) != ''
+    ),
+    spans AS
+    (
+        SELECT
+            trace_id, span_id, parent_span_id, outcome, ifNull(veto_reason_primary, 'unnamed') AS gate,
+            '' AS status, '' AS idle_reason, true AS is_decision, false AS is_cycle,
             timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
                 AND ({service:String} = '' OR service = {service:String})
-                AND ({symbol:String} = '' OR symbol = {symbol:String} OR symbol = '') AS in_window
+                AND ({symbol:String} = '' OR symbol = {symbol:String}) AS is_asked
+        FROM decisions FINAL
+        WHERE trace_id IN (SELECT trace_id FROM touched)
+        UNION ALL
+        SELECT
+            trace_id, span_id, parent_span_id, '', '', status, idle_reason, false,
+            {intent:String} = '' OR intent = {intent:String},
+            timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
+                AND ({service:String} = '' OR service = {service:String})
+                AND ({symbol:String} = '' OR symbol IN ('', {symbol:String}))
         FROM traces FINAL
-        WHERE ({intent:String} = '' OR intent = {intent:String})
-            AND (
-                trace_id IN (SELECT trace_id FROM chosen)
-                OR (
-                    timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
-                    AND ({service:String} = '' OR service = {service:String})
-                )
-            )
+        WHERE trace_id IN (SELECT trace_id FROM touched)
+        UNION ALL
+        -- what may lie between a decision and its cycle
+        SELECT TraceId, SpanId, ParentSpanId, '', '', '', '', false, false, false
+        FROM otel_traces
+        WHERE TraceId IN (SELECT trace_id FROM not_simple)
+        UNION ALL
+        -- the raw spans are kept for a shorter time than the typed ones
+        SELECT trace_id, span_id, parent_span_id, '', '', '', '', false, false, false
+        FROM stages
+        WHERE trace_id IN (SELECT trace_id FROM not_simple)
     ),
-    shapes AS
+    by_trace AS
     (
-        SELECT trace_id, count() = 1 AND any(parent_span_id) = '' AS is_simple, any(span_id) AS only_cycle
-        FROM cycles
+        SELECT
+            groupArrayIf((span_id, parent_span_id, outcome, gate, is_asked), is_decision) AS its_decisions,
+            groupArrayIf((span_id, parent_span_id, status, idle_reason, is_asked), is_cycle) AS its_cycles,
+            mapFromArrays(groupArray(span_id), groupArray(parent_span_id)) AS parent_of,
+            length(its_cycles) = 1 AND its_cycles[1].2 = '' AS is_simple,
+            arrayMap(
+                decision -> multiIf(
+                    empty(its_cycles), [],
+                    is_simple, [its_cycles[1].1],
+                    arrayIntersect(
+                        arrayMap(cycle -> cycle.1, its_cycles),
+                        arrayFold(
+                            (line, step) -> if(line[-1] = '', line, arrayPushBack(line, parent_of[line[-1]])),
+                            range(100),
+                            [decision.2]))),
+                its_decisions) AS cycles_of_decisions,
+            arrayDistinct(arrayFlatten(cycles_of_decisions)) AS decided,
+            arrayFilter(cycle -> cycle.5, its_cycles) AS asked_cycles,
+            arrayFilter(cycle -> NOT has(decided, cycle.1), asked_cycles) AS undecided,
+            arrayFilter(cycle -> cycle.3 = 'failed', undecided) AS failed_cycles,
+            arrayMap(cycle -> cycle.4, arrayFilter(cycle -> cycle.3 != 'failed' AND cycle.4 != '', undecided)) AS idle_reasons,
+            arrayFilter(decision -> decision.5, its_decisions) AS asked_decisions,
+            arrayMap(decision -> decision.4, arrayFilter(decision -> decision.3 = 'vetoed', asked_decisions)) AS vetoing_gates
+        FROM spans
         GROUP BY trace_id
     ),
-    inside AS
+    recorded AS
     (
-        SELECT DISTINCT trace_id, span_id, parent_span_id
-        FROM decisions FINAL
-        WHERE trace_id IN (SELECT trace_id FROM shapes)
-    ),
-    parents AS
-    (
-        SELECT trace_id, span_id, any(parent_span_id) AS parent_span_id
+        SELECT max(latest) AS at
         FROM
         (
-            SELECT TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id FROM otel_traces
-            WHERE TraceId IN (SELECT trace_id FROM shapes WHERE NOT is_simple)
+            SELECT maxOrNull(timestamp) AS latest FROM decisions WHERE {service:String} = '' OR service = {service:String}
             UNION ALL
-            SELECT trace_id, span_id, parent_span_id FROM traces
-            WHERE trace_id IN (SELECT trace_id FROM shapes WHERE NOT is_simple)
-            UNION ALL
-            SELECT trace_id, span_id, parent_span_id FROM stages
-            WHERE trace_id IN (SELECT trace_id FROM shapes WHERE NOT is_simple)
-            UNION ALL
-            SELECT trace_id, span_id, parent_span_id FROM decisions
-            WHERE trace_id IN (SELECT trace_id FROM shapes WHERE NOT is_simple)
-        )
-        GROUP BY trace_id, span_id
-    ),
-    ancestors AS
-    (
-        SELECT trace_id, span_id AS decision, parent_span_id AS ancestor, 1 AS depth
-        FROM inside
-        WHERE trace_id IN (SELECT trace_id FROM shapes WHERE NOT is_simple)
-        UNION ALL
-        SELECT a.trace_id, a.decision, p.parent_span_id AS ancestor, a.depth + 1 AS depth
-        FROM ancestors AS a
-        INNER JOIN parents AS p ON p.trace_id = a.trace_id AND p.span_id = a.ancestor
-        WHERE a.ancestor != '' AND a.depth < 100
-    ),
-    membership AS
-    (
-        SELECT i.trace_id AS trace_id, i.span_id AS decision, s.only_cycle AS cycle
-        FROM inside AS i
-        INNER JOIN shapes AS s ON s.trace_id = i.trace_id
-        WHERE s.is_simple
-        UNION ALL
-        SELECT a.trace_id, a.decision, c.span_id
-        FROM ancestors AS a
-        INNER JOIN cycles AS c ON c.trace_id = a.trace_id AND c.span_id = a.ancestor
-    ),
-    judged AS
-    (
-        SELECT
-            (trace_id, span_id) IN (SELECT trace_id, cycle FROM membership) AS is_decided,
-            NOT is_decided AND status = 'failed' AS is_failed,
-            NOT is_decided AND NOT is_failed AND idle_reason != '' AS is_idle,
-            idle_reason
-        FROM cycles
-        WHERE in_window
-    ),
-    idle AS
-    (
-        SELECT idle_reason, count() AS n FROM judged WHERE is_idle GROUP BY idle_reason ORDER BY n DESC, idle_reason
-    ),
-    cycle_ledger AS
-    (
-        SELECT
-            count() AS total,
-            countIf(is_decided) AS decided,
-            countIf(is_failed) AS failed,
-            countIf(NOT is_decided AND NOT is_failed AND NOT is_idle) AS unexplained
-        FROM judged
-    ),
-    vetoes AS
-    (
-        SELECT ifNull(veto_reason_primary, 'unnamed') AS gate, count() AS n
-        FROM chosen
-        WHERE outcome = 'vetoed'
-        GROUP BY gate
-        ORDER BY n DESC, gate
-    ),
-    decision_ledger AS
-    (
-        SELECT
-            count() AS total,
-            countIf(outcome = 'executed') AS executed,
-            countIf(outcome = 'vetoed') AS vetoed,
-            countIf(outcome = 'held') AS held,
-            countIf(outcome = 'failed') AS failed,
-            countIf((trace_id, span_id) NOT IN (SELECT trace_id, decision FROM membership)) AS outside_cycles,
-            if(vetoed + executed + failed = 0, NULL, vetoed / (vetoed + executed + failed)) AS rejection_rate
-        FROM chosen
-    ),
-    latest AS
-    (
-        SELECT max(at) AS at, count() > 0 AS is_recorded
-        FROM
-        (
-            SELECT max(timestamp) AS at FROM decisions WHERE ({service:String} = '' OR service = {service:String}) HAVING count() > 0
-            UNION ALL
-            SELECT max(timestamp) AS at FROM traces WHERE ({service:String} = '' OR service = {service:String}) HAVING count() > 0
+            SELECT maxOrNull(timestamp) AS latest FROM traces WHERE {service:String} = '' OR service = {service:String}
         )
     )
 SELECT
-    multiIf(
-        NOT (SELECT is_recorded FROM latest), 'never_recorded',
-        c.total = 0 AND d.total = 0, 'quiet',
-        'active') AS state,
-    if((SELECT is_recorded FROM latest), (SELECT at FROM latest), NULL) AS latest_record,
-    c.total AS cycles_total,
-    c.decided AS cycles_decided,
-    (SELECT groupArray((idle_reason, n)) FROM idle) AS cycles_idle,
-    c.failed AS cycles_failed,
-    c.unexplained AS cycles_unexplained,
-    d.total AS decisions,
-    d.executed AS executed,
-    d.vetoed AS vetoed,
-    d.held AS held,
-    d.failed AS failed,
-    d.outside_cycles AS outside_cycles,
-    (SELECT groupArray((gate, n)) FROM vetoes) AS by_gate,
-    d.rejection_rate AS rejection_rate
-FROM cycle_ledger AS c
-CROSS JOIN decision_ledger AS d
+    (SELECT at FROM recorded) AS latest_record,
+    multiIf(isNull(latest_record), 'never_recorded', cycles_total + decisions = 0, 'quiet', 'active') AS state,
+    sum(length(asked_cycles)) AS cycles_total,
+    sum(length(asked_cycles) - length(undecided)) AS cycles_decided,
+    sum(length(failed_cycles)) AS cycles_failed,
+    sum(length(undecided) - length(failed_cycles) - length(idle_reasons)) AS cycles_unexplained,
+    sumMap(mapFromArrays(idle_reasons, arrayMap(reason -> 1, idle_reasons))) AS cycles_idle,
+    sum(length(asked_decisions)) AS decisions,
+    sum(arrayCount(decision -> decision.3 = 'executed', asked_decisions)) AS executed,
+    sum(length(vetoing_gates)) AS vetoed,
+    sum(arrayCount(decision -> decision.3 = 'held', asked_decisions)) AS held,
+    sum(arrayCount(decision -> decision.3 = 'failed', asked_decisions)) AS failed,
+    sum(arrayCount((decision, its) -> decision.5 AND empty(its), its_decisions, cycles_of_decisions)) AS outside_cycles,
+    sumMap(mapFromArrays(vetoing_gates, arrayMap(gate -> 1, vetoing_gates))) AS by_gate,
+    if(vetoed + executed + failed = 0, NULL, vetoed / (vetoed + executed + failed)) AS rejection_rate
+FROM by_trace
