@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+DEEPEST: Final = 100  # levels; a bot that never closes its spans makes thousands, which nobody reads and JSON refuses
 
 
 def tree(spans: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Nest spans (``span_id``, ``parent_span_id``, in order of time) under their parents, as ``children``.
 
-    A span whose parent did not arrive stands at the top, marked ``orphan``; so does one span of a ring of parents.
-    Each span stands exactly once.
+    A span whose parent did not arrive stands at the top, marked ``orphan``; so does one span of a ring of parents. What
+    is below level ``DEEPEST`` stands on that level. Each span stands exactly once.
     """
     nodes = [{**span, "children": [], "orphan": False} for span in spans]
     by_id = {node["span_id"]: node for node in reversed(nodes)}
-    top = []
-    cut: set[str] = set()  # where a ring of parents was opened
+    below = defaultdict(list)
+    top: list[dict[str, Any]] = []
     for node in nodes:
-        parent = by_id.get(node["parent_span_id"]) if node["parent_span_id"] else None
-        if parent is not None and not _leads_to(node["span_id"], parent, by_id, cut):
-            parent["children"].append(node)
-            continue
+        has_parent = node["parent_span_id"] and node["parent_span_id"] in by_id
+        (below[node["parent_span_id"]] if has_parent else top).append(node)
+    placed: set[int] = set()
+    for node in top:
         node["orphan"] = bool(node["parent_span_id"])
-        cut.add(node["span_id"])
+        _place(node, below, placed)
+    for node in _of_rings(nodes, by_id, placed):
+        node["orphan"] = True
         top.append(node)
+        _place(node, below, placed)
     return top
 
 
-def _leads_to(span_id: str, start: Mapping[str, Any], by_id: Mapping[str, Mapping[str, Any]], cut: set[str]) -> bool:
-    """Whether following parents from ``start`` comes to ``span_id``, or never ends."""
-    seen: set[str] = set()
-    at: Mapping[str, Any] | None = start
-    while at is not None and at["span_id"] not in seen:
-        if at["span_id"] == span_id:
-            return True
-        seen.add(at["span_id"])
-        at = None if at["span_id"] in cut else by_id.get(at["parent_span_id"])
-    return at is not None
+def _of_rings(
+    nodes: Sequence[dict[str, Any]], by_id: Mapping[str, dict[str, Any]], placed: set[int]
+) -> Iterator[dict[str, Any]]:
+    """One span of each ring, as long as some have found no place: their parents lead round and round."""
+    for node in nodes:
+        if id(node) not in placed:
+            seen, at = set(), node
+            while id(at) not in seen:
+                seen.add(id(at))
+                at = by_id[at["parent_span_id"]]
+            yield at
+
+
+def _place(root: dict[str, Any], below: Mapping[str, Sequence[dict[str, Any]]], placed: set[int]) -> None:
+    """Hang everything below ``root`` where it belongs; without recursion, which Python bounds."""
+    placed.add(id(root))
+    left = [(root, root, 0)]  # a span, the one that takes its children, that one's level
+    while left:
+        span, taker, level = left.pop()
+        for child in below.get(span["span_id"], ()):
+            if id(child) not in placed:
+                placed.add(id(child))
+                taker["children"].append(child)
+                left.append((child, child, level + 1) if level + 1 < DEEPEST else (child, taker, level))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+from decimal import Decimal
+from enum import Enum, StrEnum
 from typing import Any, Final
 
 
@@ -53,7 +54,10 @@ def normalised(word: str) -> str:
 
 def verdict_word(word: object) -> Verdict | None:
     """Read a verdict as any sender may write it; None where it cannot be read."""
-    return VERDICT_WORDS.get(normalised(str(word)))
+    try:
+        return VERDICT_WORDS.get(normalised(str(word.value if isinstance(word, Enum) else word)))
+    except Exception:  # noqa: BLE001 - __str__ of a bot's object may raise anything
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +102,38 @@ def judge(observed: Any, comparison: Comparison, threshold: Any) -> Verdict:
     """Hold ``observed`` against ``threshold``; limits belong to the inside.
 
     What cannot be compared (a missing value, NaN, words against numbers) is ``error``: it closes, and it is no veto.
+    Texts have no order here, in which "16.7" would lie below "5.0". A float beside a Decimal counts as it is written.
     """
     try:
-        if observed is None or observed != observed:  # noqa: PLR0124 - only NaN differs from itself
+        low, high = (threshold[0], threshold[1]) if comparison is Comparison.BETWEEN else (threshold, threshold)
+        if isinstance(observed, Decimal) or isinstance(low, Decimal) or isinstance(high, Decimal):
+            observed, low, high = _written(observed), _written(low), _written(high)
+        if _is_missing(observed) or _is_missing(low) or _is_missing(high):
+            return Verdict.ERROR
+        if comparison is Comparison.EQUALS:
+            return Verdict.PASS if observed == low else Verdict.DENY
+        if isinstance(observed, str) or isinstance(low, str) or isinstance(high, str):
             return Verdict.ERROR
         match comparison:
             case Comparison.AT_MOST:
-                inside, outside = observed <= threshold, observed > threshold
+                inside = observed <= high
             case Comparison.AT_LEAST:
-                inside, outside = observed >= threshold, observed < threshold
+                inside = observed >= low
             case Comparison.BETWEEN:
-                inside = threshold[0] <= observed <= threshold[1]
-                outside = observed < threshold[0] or observed > threshold[1]
-            case Comparison.EQUALS:
-                inside, outside = observed == threshold, observed != threshold
+                inside = low <= observed <= high
             case Comparison.NONE:
                 return Verdict.ERROR
+        return Verdict.PASS if inside else Verdict.DENY  # noqa: TRY300 - the answer's truth may raise as well
     except Exception:  # noqa: BLE001 - the values are the bot's, and their comparison may raise anything
         return Verdict.ERROR
-    if bool(inside) == bool(outside):  # a threshold that is NaN
-        return Verdict.ERROR
-    return Verdict.PASS if inside else Verdict.DENY
+
+
+def _is_missing(figure: Any) -> bool:
+    return figure is None or bool(figure != figure)  # noqa: PLR0124 - only NaN differs from itself
+
+
+def _written(figure: Any) -> Any:
+    return Decimal(float.__repr__(figure)) if isinstance(figure, float) else figure
 
 
 def margin(observed: float, comparison: Comparison, *limits: float) -> tuple[float, float | None] | None:
@@ -127,6 +142,8 @@ def margin(observed: float, comparison: Comparison, *limits: float) -> tuple[flo
     ``limits`` is one number, or the lower and the upper for ``between``, where the nearer one counts. The share is
     None where the limit is 0; all is None for ``none`` and where a number is not finite.
     """
+    if not all(map(math.isfinite, limits)):
+        return None
     match comparison, limits:
         case Comparison.BETWEEN, (low, high):
             distance, of = min((observed - low, low), (high - observed, high), key=lambda pair: pair[0])

@@ -63,6 +63,14 @@ ENVIRONMENT: Final = _attribute(
     "deployment.environment.name", "resource", "string", "`production`, `paper` … (OpenTelemetry's own name)."
 )
 ERROR_TYPE: Final = _attribute("error.type", "any", "string", "The class of the exception (OpenTelemetry's own name).")
+EXCEPTION_EVENT: Final = "exception"
+EXCEPTION_TYPE: Final = _attribute("exception.type", "exception", "string", "Its class (OpenTelemetry's own name).")
+EXCEPTION_MESSAGE: Final = _attribute(
+    "exception.message", "exception", "string", "Its words (OpenTelemetry's own name)."
+)
+EXCEPTION_STACKTRACE: Final = _attribute(
+    "exception.stacktrace", "exception", "string", "Where it came from (OpenTelemetry's own name)."
+)
 
 # Trace ---------------------------------------------------------------------------------------------------------------
 TRACE_NAME: Final = _attribute("trace.name", "trace", "string", "Makes a span a trace: one run or decision cycle.")

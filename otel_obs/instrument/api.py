@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.contract.outcome import derive
+from otel_obs.contract.outcome import UNNAMED, derive
 from otel_obs.instrument import values
 from otel_obs.instrument.clock import nanoseconds
 from otel_obs.instrument.context import innermost, parent_context
 from otel_obs.instrument.decision import Decision, described
 from otel_obs.instrument.harmless import Defects, attempt, harmless
-from otel_obs.instrument.opening import Opening, wrapped
+from otel_obs.instrument.opening import Opening, name_of, wrapped
 from otel_obs.instrument.record import Record, Stage, Trace
 from otel_obs.instrument.silent import NOTHING, SILENT, SILENT_DECISION, SilentDecision, innermost_decision
 from otel_obs.instrument.source import using
@@ -32,9 +32,10 @@ def _named(
 ) -> tuple[str, dict[str, Any]]:
     """Attributes of a trace or stage that are known when it starts, and its span's name."""
     known = values.custom(attributes, defects)
-    if not name:
+    if not values.is_given(name):
         defects.add("unnamed", name_key, "is empty", fix="Give each trace and stage a short, fixed name.")
-    span_name = values.text(name_key, name or "unnamed", defects)
+        name = UNNAMED
+    span_name = values.text(name_key, name, defects)
     known[name_key] = span_name
     for key, value in texts.items():
         if value is not None:
@@ -48,10 +49,18 @@ def _trace(name: str, texts: dict[str, Any], attributes: Mapping[str, Any] | Non
     return Trace(span_name, known, at=at, defects=defects)
 
 
+def _bare_trace() -> Trace:
+    return Trace(UNNAMED, {semconv.TRACE_NAME: UNNAMED}, at=None, defects=Defects())
+
+
 def _stage(name: str, texts: dict[str, Any], attributes: Mapping[str, Any] | None, at: Any) -> Stage:
     defects = Defects()
     span_name, known = _named(name, semconv.STAGE_NAME, texts, attributes, defects)
     return Stage(span_name, known, at=at, defects=defects)
+
+
+def _bare_stage() -> Stage:
+    return Stage(UNNAMED, {semconv.STAGE_NAME: UNNAMED}, at=None, defects=Defects())
 
 
 @overload
@@ -90,13 +99,13 @@ def trace(
     datetime, or nanoseconds since the epoch); what is said inside inherits it.
     """
     if callable(name):
-        return wrapped(name, lambda: trace(name.__name__))
+        return wrapped(name, lambda: trace(name_of(name)))
+    if not settings.active.enabled:
+        return SILENT
     given = {
         "project": project, "intent": intent, "domain": domain, "query": query, "symbol": symbol,
         "strategy": strategy, "attributes": attributes, "at": at,
     }  # fmt: skip
-    if not settings.active.enabled:
-        return SILENT
     texts = {
         semconv.TRACE_PROJECT: project,
         semconv.TRACE_INTENT: intent,
@@ -107,6 +116,7 @@ def trace(
     }
     return Opening(
         partial(_trace, name, texts, attributes, at),
+        bare=_bare_trace,
         again=lambda function_name: trace(name or function_name, **given),  # type: ignore[arg-type]
     )
 
@@ -133,11 +143,12 @@ def stage(
 ) -> Any:
     """Open a stage: a named part of a trace. Use it as ``with``, ``async with`` or decorator."""
     if callable(name):
-        return wrapped(name, lambda: stage(name.__name__))
+        return wrapped(name, lambda: stage(name_of(name)))
     if not settings.active.enabled:
         return SILENT
     return Opening(
         partial(_stage, name, {semconv.INSTRUMENT_SYMBOL: symbol}, attributes, at),
+        bare=_bare_stage,
         again=lambda function_name: stage(name or function_name, symbol=symbol, attributes=attributes, at=at),
     )
 
@@ -145,6 +156,10 @@ def stage(
 def _decision(what: Any, at: Any, said: dict[str, Any]) -> Decision:
     defects = Defects()
     return Decision(described(what, **said, defects=defects), at=at, defects=defects)
+
+
+def _bare_decision() -> Decision:
+    return Decision({semconv.DECISION_WHAT: UNNAMED}, at=None, defects=Defects())
 
 
 @harmless(SILENT_DECISION)
@@ -167,16 +182,16 @@ def decision(
     Otherwise it ends by itself: ``vetoed`` if an enforced gate denied, ``failed`` on an exception (which passes
     unchanged), else ``held``. ``confidence`` is a share of 1.
     """
+    if not settings.active.enabled:
+        return cast("Opening[Decision]", SILENT_DECISION)
     said = {
         "why": why, "confidence": confidence, "alternatives": alternatives, "inputs": inputs, "symbol": symbol,
         "side": side, "strategy": strategy, "attributes": attributes,
     }  # fmt: skip
-    if not settings.active.enabled:
-        return cast("Opening[Decision]", SILENT_DECISION)
     return Opening(
         partial(_decision, what, at, said),
+        bare=_bare_decision,
         again=lambda _: decision(what, at=at, **said),  # type: ignore[arg-type]
-        decides=True,
     )
 
 
@@ -206,7 +221,7 @@ def decide(
     )  # fmt: skip
     derived = derive((), claimed=values.text(semconv.DECISION_OUTCOME, outcome, defects))
     for text in derived.defects:
-        defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, vetoed, held or failed.")
+        defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
     named[semconv.DECISION_OUTCOME] = derived.outcome.value
     parent = innermost()
     given = None if at is None else nanoseconds(at, defects)
@@ -241,7 +256,11 @@ def current_stage() -> Stage:
 
 def decision_here() -> Decision | SilentDecision:
     """The open decision here; a silent one where nothing is recorded, or none is open."""
-    return attempt(partial(_nearest, Decision)) or innermost_decision() or SilentDecision()
+    recorded = attempt(partial(_nearest, Decision))
+    if recorded is not None:
+        return recorded
+    silent = innermost_decision()
+    return SilentDecision() if silent is None else silent  # it is falsy, as all that is silent
 
 
 def current_decision() -> Decision:

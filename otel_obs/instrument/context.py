@@ -21,6 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _KEY: Final = otel.create_key("otel_obs.record")
+_SILENT: Final = otel.create_key("otel_obs.silent_decision")
 
 
 def innermost() -> Record | None:
@@ -43,23 +44,43 @@ def parent_context(parent: Record | None) -> Context:
     return here
 
 
+def context_of(record: Record) -> Context:
+    """Where ``record`` is the innermost: what is here, and it."""
+    return otel.set_value(_KEY, record, trace.set_span_in_context(record.span))
+
+
+def innermost_silent() -> object:
+    """What ``silent_context_of`` put here last; None where nothing was."""
+    return otel.get_value(_SILENT)
+
+
+def silent_context_of(decision: object) -> Context:
+    """Where ``decision``, of which nothing is recorded, is the innermost: it follows threads and generators as well."""
+    return otel.set_value(_SILENT, decision)
+
+
 class Place:
-    """A record's place in the context: what it put there, and what was there before."""
+    """A place in the context: what was put there, and what was there before."""
 
     __slots__ = ("_before", "_here", "_token")
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, here: Context) -> None:
         self._before = otel.get_current()
-        self._here = otel.set_value(_KEY, record, trace.set_span_in_context(record.span, self._before))
-        self._token: Token[Context] = otel.attach(self._here)
+        self._here = here
+        self._token: Token[Context] = otel.attach(here)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether nothing else was put in its place."""
+        return otel.get_current() is self._here
 
     def leave(self) -> None:
-        """Put back what was there, if this record is what is here now.
+        """Put back what was there, if this is what is here now.
 
         A generator that is closed in another task, or records that end out of order, find something else here: it is
         left alone, and ``innermost`` passes over what has ended.
         """
-        if otel.get_current() is not self._here:
+        if not self.is_here:
             return
         try:
             self._token.var.reset(self._token)

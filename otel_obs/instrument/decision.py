@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.contract.gates import Comparison, Gate, Mode, Verdict, judge, limit, verdict_word
-from otel_obs.contract.outcome import Outcome, derive
+from otel_obs.contract.outcome import UNNAMED, Outcome, derive
 from otel_obs.instrument import values
 from otel_obs.instrument.harmless import Defects, harmless, problem
 from otel_obs.instrument.record import Record
@@ -53,10 +53,10 @@ def evaluated(
             wrong = "has an observed value that cannot be held against its limit"
     try:
         known = Mode(mode)
-    except ValueError:
+    except Exception:  # noqa: BLE001 - a bot's own mode may raise anything when it is compared
         known, wrong = Mode.ENFORCE, "has a mode that is neither enforce nor shadow"
     entry = Gate(
-        name=name if isinstance(name, str) else str(name),
+        name=name if type(name) is str else values.words(name),
         verdict=found or Verdict.ERROR,
         mode=known,
         observed=observed,
@@ -84,9 +84,12 @@ def described(
 ) -> dict[str, Any]:
     """Build the attributes of a decision that are known when it starts: what a sampler may look at."""
     named: dict[str, Any] = values.custom(attributes, defects)
+    if not values.is_given(what):
+        defects.add("unnamed", semconv.DECISION_WHAT, "is empty", fix="Say what was chosen.")
+        what = UNNAMED
     for key, value in (
         (semconv.DECISION_WHAT, what),
-        (semconv.DECISION_WHY, why or None),
+        (semconv.DECISION_WHY, why if values.is_given(why) else None),
         (semconv.INSTRUMENT_SYMBOL, symbol),
         (semconv.ORDER_SIDE, side),
         (semconv.STRATEGY_NAME, strategy),
@@ -102,9 +105,9 @@ def described(
             )  # fmt: skip
         elif sure is not None:
             named[semconv.DECISION_CONFIDENCE] = sure
-    if alternatives:
+    if values.is_given(alternatives):
         named[semconv.DECISION_ALTERNATIVES] = values.attribute(semconv.DECISION_ALTERNATIVES, alternatives, defects)
-    if inputs:
+    if values.is_given(inputs):
         named[semconv.DECISION_INPUTS] = values.mapping(semconv.DECISION_INPUTS, inputs, defects)
     return named
 
@@ -135,6 +138,7 @@ class Decision(Record):
         """How it ended, or would end now."""
         return derive(self._gates, claimed=self._claimed, failed=self._failed).outcome
 
+    @harmless(False)  # noqa: FBT003 - the answer where the call itself was wrong
     def gate(
         self,
         name: str,
@@ -201,8 +205,8 @@ class Decision(Record):
         for key, value in (
             (semconv.GATE_OBSERVED, gate.observed),
             (semconv.GATE_THRESHOLD, gate.threshold),
-            (semconv.GATE_UNIT, gate.unit or None),
-            (semconv.GATE_REASON, gate.reason or None),
+            (semconv.GATE_UNIT, gate.unit if values.is_given(gate.unit) else None),
+            (semconv.GATE_REASON, gate.reason if values.is_given(gate.reason) else None),
             (semconv.GATE_DURATION_MS, gate.duration_ms),
         ):
             if value is not None:
@@ -212,20 +216,20 @@ class Decision(Record):
     @harmless(None)
     def executed(self, *, order_id: str | None = None) -> None:
         """Say that the bot acted: the order was handed over. What became of it, orders and fills tell."""
-        self._set(semconv.ORDER_ID, order_id)
         self._claim(Outcome.EXECUTED)
+        self._set(semconv.ORDER_ID, order_id)
 
     @harmless(None)
     def held(self, why: str | None = None) -> None:
         """Say that the bot chose not to act, though it was allowed to."""
-        self._set(semconv.DECISION_WHY, why)
         self._claim(Outcome.HELD)
+        self._set(semconv.DECISION_WHY, why)
 
     @harmless(None)
     def failed(self, error: BaseException | str) -> None:
         """Say that acting was tried and failed, for example that the venue rejected the order."""
-        self._mark_failed(error)
         self._claim(Outcome.FAILED)
+        self._mark_failed(error)
 
     def _claim(self, outcome: Outcome) -> None:
         if self.ended:
@@ -237,11 +241,10 @@ class Decision(Record):
             self._claimed = outcome.value
 
     def _mark_failed(self, error: BaseException | str) -> None:
-        super()._mark_failed(error)
         if not self.ended:
             self._failed = True
+        super()._mark_failed(error)
 
-    def _finish(self) -> None:
-        if not self.ended:
-            self.span.set_attribute(semconv.DECISION_OUTCOME, self.outcome.value)
-        super()._finish()
+    def _complete(self) -> None:
+        self.span.set_attribute(semconv.DECISION_OUTCOME, self.outcome.value)
+        super()._complete()

@@ -14,10 +14,11 @@ from otel_obs.instrument import values
 from otel_obs.instrument.api import decision_here
 from otel_obs.instrument.clock import nanoseconds
 from otel_obs.instrument.context import current_context, innermost
-from otel_obs.instrument.harmless import Defects, harmless
+from otel_obs.instrument.harmless import Defects, harmless, problem
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -35,9 +36,15 @@ def emit(event: Event, *, at: datetime | int | None = None) -> None:
     if not settings.active.enabled:
         return
     kind = type(event)
-    stream = _BY_CLASS[f"{kind.__module__}:{kind.__qualname__}"]
+    stream = _BY_CLASS.get(f"{kind.__module__}:{kind.__qualname__}")
+    if stream is None:
+        problem(
+            "unknown_stream", f"emit() got {kind.__qualname__}, which is the event of no stream.",
+            fix=f"Streams: {', '.join(BY_NAME)}.", about=kind.__qualname__,
+        )  # fmt: skip
+        return
     defects = Defects()
-    _send(stream, {**event.wire(), **_unknown(stream, kind, dict(event.model_extra or {}), defects)}, at, defects)
+    _send(stream, _unknown(stream, kind, event.model_extra or {}, defects) | event.wire(), at, defects)
 
 
 @harmless(None)
@@ -90,7 +97,7 @@ def fill(
     )  # fmt: skip
 
 
-def _say(name: str, at: Any, **given: Any) -> None:
+def _say(name: str, at: Any, /, **given: Any) -> None:
     if not settings.active.enabled:
         return
     stream = BY_NAME[name]
@@ -109,25 +116,32 @@ def _checked(stream: Stream, given: dict[str, Any], defects: Defects) -> dict[st
 
     kind = stream.event_class()
     known = {key: value for key, value in given.items() if key in kind.model_fields}
-    unknown = _unknown(stream, kind, {key: given[key] for key in given.keys() - known.keys()}, defects)
+    unknown = _unknown(stream, kind, {key: value for key, value in given.items() if key not in known}, defects)
     try:
-        return {**kind(**known).wire(), **unknown}
+        return unknown | kind(**known).wire()
     except ValidationError as refused:
         for error in refused.errors(include_url=False, include_input=False):
             field = str(error["loc"][0]) if error["loc"] else stream.name
             defects.add("wrong_fact", f"{stream.name} {field}", str(error["msg"]).lower(), fix=f"See {kind.__name__}.")
-        named = {str(kind.model_fields[key].serialization_alias): value for key, value in known.items()}
-        return {**{key: values.scalar(key, value, defects) for key, value in named.items()}, **unknown}
+    except Exception as error:  # noqa: BLE001 - a number too long for a text, an object that raises when it is read
+        defects.add(
+            "wrong_fact", stream.name, f"could not be read: {type(error).__name__}", fix=f"See {kind.__name__}."
+        )
+    named = {str(kind.model_fields[key].serialization_alias): value for key, value in known.items()}
+    return unknown | {key: values.text(key, value, defects) for key, value in named.items()}
 
 
-def _unknown(stream: Stream, kind: type[Event], given: dict[str, Any], defects: Defects) -> dict[str, Any]:
+def _unknown(stream: Stream, kind: type[Event], given: Mapping[str, Any], defects: Defects) -> dict[str, Any]:
     """Keep fields that the event class does not know under the stream's name; tell which was probably meant."""
-    result = {}
+    result: dict[str, Any] = {}
     for key, value in given.items():
+        if len(result) == values.MOST_OWN:
+            defects.add("too_many", stream.name, f"has more than {values.MOST_OWN} further fields", fix="Record less.")
+            break
         near = difflib.get_close_matches(key, kind.model_fields, n=1)
         fix = f"Did you mean {near[0]}?" if near else f"It has {', '.join(kind.model_fields)}."
         defects.add("unknown_field", f"{stream.name} {key}", "is no field of it", fix=fix)
-        result[f"{stream.name}.{key}"] = values.attribute(key, value, defects)
+        result[values.text(stream.name, f"{stream.name}.{key}", defects)] = values.attribute(key, value, defects)
     return result
 
 

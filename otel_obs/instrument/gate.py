@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
 
-from otel_obs.contract.gates import Verdict
+from otel_obs.contract.gates import Verdict, verdict_word
+from otel_obs.instrument import values
 from otel_obs.instrument.api import decision_here
 from otel_obs.instrument.harmless import harmless, problem
+from otel_obs.instrument.opening import name_of
 from otel_obs.instrument.silent import SilentDecision
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_UNREADABLE: Final = "nothing"  # a word that is no verdict: the gate closes, and says so
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +36,7 @@ def gate(
     mode: str = "enforce",
     unit: str = "",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+@harmless(lambda function: function)
 def gate(
     name: str | Callable[..., Any] = "",
     /,
@@ -48,11 +53,11 @@ def gate(
     return the observed number alone. One that raises is a verdict ``error``, and the exception passes.
     """
     if callable(name):
-        return gate(name.__name__)(name)
+        return gate(name_of(name))(name)
     said = {"at_most": at_most, "at_least": at_least, "equals": equals, "mode": mode, "unit": unit}
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        call = _Call(name or function.__name__, said)
+        call = _Call(name or name_of(function), said)
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -90,25 +95,37 @@ class _Call:
     def __init__(self, name: str, said: dict[str, Any]) -> None:
         self._name = name
         self._said = said
-        self._limited = any(said[key] is not None for key in ("at_most", "at_least", "equals"))
+        self._limits = [key for key in ("at_most", "at_least", "equals") if said[key] is not None]
 
     @harmless(None)
     def raised(self, error: BaseException, start: int) -> None:
-        self._enter(Verdict.ERROR, start, reason=f"{type(error).__name__}: {error}")
+        self._enter(Verdict.ERROR, start, reason=values.shortened(f"{type(error).__name__}: {values.words(error)}"))
 
     @harmless(None)
     def returned(self, result: Any, start: int) -> None:
+        try:
+            verdict, found = self._read(result)
+        except Exception:  # noqa: BLE001 - a bot's result may raise when it is looked at
+            verdict, found = _UNREADABLE, {}
+        self._enter(verdict, start, **found)
+
+    def _read(self, result: Any) -> tuple[Any, dict[str, Any]]:
         match result:
             case (verdict, observed, threshold):
-                # The limit's direction is the decorator's to say; the value of today is the function's.
-                limit = {key: threshold for key in ("at_most", "at_least", "equals") if self._said[key] is not None}
-                self._enter(verdict, start, observed=observed, **(limit or {"threshold": threshold}))
+                return verdict, {"observed": observed, **self._limit(threshold)}
             case (verdict, observed):
-                self._enter(verdict, start, observed=observed)
-            case int() | float() if self._limited and not isinstance(result, bool):
-                self._enter(None, start, observed=result)
+                return verdict, {"observed": observed}
+            case _ if self._limits and verdict_word(result) is None:
+                return None, {"observed": result}
             case _:
-                self._enter(result if result is not None else "nothing", start)
+                return _UNREADABLE if result is None else result, {}
+
+    def _limit(self, threshold: Any) -> dict[str, Any]:
+        """The limit's direction is the decorator's to say; its value of today is the function's."""
+        if len(self._limits) > 1:
+            at_least, at_most = threshold
+            return {"at_least": at_least, "at_most": at_most}
+        return dict.fromkeys(self._limits, threshold) or {"threshold": threshold}
 
     def _enter(self, verdict: Any, start: int, **found: Any) -> None:
         decision = decision_here()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -13,7 +14,7 @@ from otel_obs import settings
 from otel_obs.errors import ContractError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +27,15 @@ _MOST_SAID: Final = 1_000
 _counted: Counter[str] = Counter()
 _said: set[tuple[str, str]] = set()
 _lock = threading.Lock()
+
+
+def _unlock() -> None:
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it when this child was forked
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def problems() -> dict[str, int]:
@@ -48,6 +58,7 @@ def problem(kind: str, text: str, *, fix: str, about: str = "") -> None:
         ContractError: under ``strict``.
 
     """
+    text, about = _bounded(text), _bounded(about)
     with _lock:
         _counted[kind] += 1
         first = (kind, about) not in _said and len(_said) < _MOST_SAID
@@ -56,7 +67,11 @@ def problem(kind: str, text: str, *, fix: str, about: str = "") -> None:
     if settings.active.strict:
         raise ContractError(text, fix=fix)
     if first:
-        _log.warning("%s: %s %s", kind, text[:_MOST_TEXT], fix)
+        _log.warning("%s: %s %s", kind, text, fix)
+
+
+def _bounded(text: str) -> str:
+    return text[:_MOST_TEXT].encode("utf-8", "replace").decode()
 
 
 class Defects:
@@ -69,24 +84,45 @@ class Defects:
 
     def add(self, kind: str, about: str, text: str, *, fix: str) -> None:
         """Note that ``about`` (an attribute's name) is not as the contract says."""
-        if len(self.texts) < _MOST_DEFECTS:
-            self.texts.append(f"{about}: {text}"[:_MOST_TEXT])
+        self.note(f"{about}: {text}")
         problem(kind, f"{about} {text}.", fix=fix, about=about)
 
+    def note(self, text: str) -> None:
+        """Mark the record, once for the same text; without counting."""
+        if len(self.texts) < _MOST_DEFECTS and (bounded := _bounded(text)) not in self.texts:
+            self.texts.append(bounded)
 
-def _loosely(function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], R]:
+
+class Surplus(dict[str, Any]):
+    """What a call was given beyond what it takes, on its way to become attributes of its record.
+
+    ``attributes`` are those that were given as such, ``wrong`` says what was wrong with the call.
+    """
+
+    def __init__(self, surplus: Mapping[str, Any], attributes: Any, wrong: str) -> None:
+        super().__init__(surplus)
+        self.attributes = attributes
+        self.wrong = wrong
+
+
+def _loosely(function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any], wrong: str) -> Callable[[], R]:
     """Bind what can be bound of a call that does not fit; what its signature does not know becomes ``attributes``."""
-    known_names = inspect.signature(function).parameters
-    known = {name: value for name, value in kwargs.items() if name in known_names}
-    unknown = {name: value for name, value in kwargs.items() if name not in known_names}
-    if unknown and "attributes" in known_names:
-        known["attributes"] = {**unknown, **(known.get("attributes") or {})}
-    positional = [p for p in known_names.values() if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    parameters = inspect.signature(function).parameters.values()
+    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    named = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    surplus = dict(kwargs)
     fitting = list(args[: len(positional)])
-    missing = [p for p in positional[len(fitting) :] if p.default is p.empty and p.name not in known]
-    fitting.extend("" for _ in missing)
-    for parameter in positional[: len(fitting)]:
-        known.pop(parameter.name, None)
+    for parameter in positional[len(fitting) :]:
+        default = "" if parameter.default is parameter.empty else parameter.default
+        fitting.append(surplus.pop(parameter.name, default))
+    known = {name: surplus.pop(name) for name in named.keys() & surplus.keys()}
+    known.update({name: None for name, p in named.items() if p.default is p.empty and name not in known})
+    for parameter in positional:  # one that was given twice
+        surplus.pop(parameter.name, None)
+    if "attributes" in named:
+        known["attributes"] = Surplus(surplus, known.get("attributes"), wrong)
+    elif any(p.kind is p.VAR_KEYWORD for p in parameters):
+        known.update(surplus)
     return functools.partial(function, *fitting, **known)
 
 
@@ -127,13 +163,16 @@ def _second_try(
     name = getattr(function, "__qualname__", "recording")
     try:
         if isinstance(error, TypeError) and not _fits(function, args, kwargs):
-            takes = inspect.signature(function).parameters
-            surplus = ", ".join(sorted(kwargs.keys() - takes.keys())) or "too many or too few"
-            problem(
-                "wrong_arguments", f"{name}() got arguments that it does not take: {surplus}.",
-                fix=f"It takes {', '.join(takes)}.", about=f"{name} {surplus}",
-            )  # fmt: skip
-            return _loosely(function, args, kwargs)()
+            parameters = inspect.signature(function).parameters
+            wrong = str(error)
+            unnamed = [name for name in kwargs if name not in parameters and name not in wrong]
+            if unnamed:
+                wrong = f"{wrong}, and {', '.join(unnamed)}"
+            takes = ", ".join(name for name in parameters if name != "self")
+            if args and isinstance(defects := getattr(args[0], "defects", None), Defects):
+                defects.note(wrong)
+            problem("wrong_arguments", f"{wrong}.", fix=f"It takes {takes}.", about=wrong)
+            return _loosely(function, args, kwargs, wrong)()
         problem(
             "internal_error", f"{name}() failed: {type(error).__name__}: {error}.",
             fix="The bot went on; this record is incomplete. Please report it.", about=name,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from opentelemetry.context import Context  # noqa: TC002 - part of a signature that tools may evaluate
 
-from otel_obs.instrument.context import Place, current_context, running_in
+from otel_obs.errors import ContractError
+from otel_obs.instrument.context import Place, context_of, current_context, running_in
 from otel_obs.instrument.harmless import attempt, harmless
 from otel_obs.instrument.record import Record
-from otel_obs.instrument.silent import NOTHING, SilentDecision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -31,40 +32,60 @@ def is_failure(error: BaseException | None) -> bool:
     return not (isinstance(error, SystemExit) and not error.code)
 
 
-class Opening(Generic[T_co]):
-    """What ``trace``, ``stage`` and ``decision`` return. Nothing is recorded until it is entered or started."""
+def name_of(function: Callable[..., Any]) -> str:
+    """Name a function, or an object that can be called, for its record."""
+    return str(getattr(function, "__name__", type(function).__name__))
 
-    __slots__ = ("_again", "_make", "_opened", "_substitute")
+
+class Opening(Generic[T_co]):
+    """What ``trace``, ``stage`` and ``decision`` return. Nothing is recorded until it is entered or started.
+
+    ``make`` makes the record, ``bare`` one that says nothing, should we fail to; ``again`` opens one of another name.
+    """
+
+    __slots__ = ("_again", "_bare", "_make", "_opened")
 
     def __init__(
-        self, make: Callable[[], T_co], *, again: Callable[[str], Opening[T_co] | SilentOpening], decides: bool = False
+        self,
+        make: Callable[[], T_co],
+        *,
+        bare: Callable[[], T_co],
+        again: Callable[[str], Opening[T_co] | SilentOpening],
     ) -> None:
         self._make = make
+        self._bare = bare
         self._again = again
-        self._substitute: Callable[[], Any] = SilentDecision if decides else lambda: NOTHING
-        self._opened: list[tuple[Record | None, Place | None]] = []
+        self._opened: list[tuple[Record, Place | None]] = []
 
     def start(self) -> T_co:
         """Start the record without making it current here; end it with its ``end`` or ``fail``.
 
         For records that outlive the function which starts them.
         """
-        made = self._made()
-        return made if made is not None else cast("T_co", self._substitute())
-
-    def _made(self) -> T_co | None:
-        """Make the record; None where we failed to."""
-        return attempt(self._make)
+        made = attempt(self._make)
+        return self._bare() if made is None else made
 
     def __enter__(self) -> T_co:
-        made = self._made()
-        self._opened.append((made, attempt(partial(Place, made)) if made is not None else None))
-        return made if made is not None else cast("T_co", self._substitute())
+        made = self.start()
+        self._opened.append((made, _placed(made)))
+        return made
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        record, place = self._opened.pop() if self._opened else (None, None)
-        if record is not None:
-            _leave(record, place, error)
+        if not self._opened:
+            return
+        try:
+            _leave(*self._opened.pop(self._innermost()), error)
+        except ContractError:
+            if error is None:  # else the bot's own exception is what passes
+                raise
+
+    def _innermost(self) -> int:
+        """Which of several that are open is left: tasks that share an opening leave in any order."""
+        for index in range(len(self._opened) - 1, 0, -1):
+            place = self._opened[index][1]
+            if place is not None and place.is_here:
+                return index
+        return 0
 
     async def __aenter__(self) -> T_co:
         return self.__enter__()
@@ -74,7 +95,12 @@ class Opening(Generic[T_co]):
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate: each call of ``function`` is one record."""
-        return wrapped(function, partial(self._again, function.__name__))
+        return wrapped(function, partial(self._again, name_of(function)))
+
+
+@harmless(None)
+def _placed(record: Record) -> Place:
+    return Place(context_of(record))
 
 
 @harmless(None)
@@ -169,7 +195,7 @@ def _wrapped_async_generator(function: Callable[..., Any], opening: Callable[[],
         body = _entered(opened)
         error: BaseException | None = None
         inner = function(*args, **kwargs)
-        step, given = inner.asend, None
+        step, given = _first_of(inner), None
         try:
             while True:
                 with running_in(body):
@@ -192,3 +218,17 @@ def _wrapped_async_generator(function: Callable[..., Any], opening: Callable[[],
                 opened.__exit__(type(error), error, None)
 
     return generate
+
+
+def _first_of(inner: AsyncGenerator[Any, Any]) -> Callable[[Any], Any]:
+    """``inner.asend`` for its first step, unknown to the event loop, which would else close it beside its wrapper."""
+
+    def first(given: Any) -> Any:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            return inner.asend(given)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    return first

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.trace import INVALID_SPAN
 
 from otel_obs.contract.outcome import Outcome, derive
+from otel_obs.instrument.context import Place, innermost_silent, silent_context_of
 from otel_obs.instrument.decision import evaluated
+from otel_obs.instrument.opening import is_failure, wrapped
+from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
     from otel_obs.contract.gates import Gate
+
+_SAYABLE: Final = frozenset(evaluated.__kwdefaults__ or ())
 
 
 class Silent:
@@ -21,17 +27,28 @@ class Silent:
     __slots__ = ()
     trace_id: Final = ""
     id: Final = ""
-    ended: Final = False
+    parent: Final = None
+    span: Final = INVALID_SPAN
+    ended: bool = False
 
     def __bool__(self) -> bool:
         return False
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """Nothing is recorded, so nothing is wrong with it."""
+        return ()
+
+    def time(self) -> int:
+        """When something said now happened. Nanoseconds."""
+        return using.clock.now()
 
     def _ignore(self, *args: Any, **kwargs: Any) -> None:
         """Take anything, do nothing."""
 
     evidence = output = score = idle = end = fail = _ignore
 
-    def attributes(self, **_given: Any) -> Self:
+    def attributes(self, /, *_surplus: Any, **_given: Any) -> Self:
         """Take anything, do nothing."""
         return self
 
@@ -43,13 +60,16 @@ class SilentDecision(Silent):
     switched its telemetry off.
     """
 
-    __slots__ = ("_claimed", "_gates", "is_open", "outer")
+    __slots__ = ("_claimed", "_failed", "_gates", "ended", "is_open", "outer", "place")
 
     def __init__(self, outer: SilentDecision | None = None, *, is_open: bool = False) -> None:
         self.outer = outer
         self.is_open = is_open
+        self.ended = False
+        self.place: Place | None = None
         self._gates: list[Gate] = []
         self._claimed: Outcome | None = None
+        self._failed = False
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -63,35 +83,53 @@ class SilentDecision(Silent):
 
     @property
     def outcome(self) -> Outcome:
-        """How it would end now."""
-        return derive(self._gates, claimed=self._claimed).outcome
+        """How it ended, or would end now."""
+        return derive(self._gates, claimed=self._claimed, failed=self._failed).outcome
 
-    def gate(self, name: str, verdict: Any = None, **said: Any) -> bool:
+    def gate(self, name: str = "", verdict: Any = None, *_surplus: Any, **said: Any) -> bool:
         """Evaluate one gate."""
+        if not said.keys() <= _SAYABLE:
+            said = {key: value for key, value in said.items() if key in _SAYABLE}
         entry, _ = evaluated(name, verdict, **said)
         self._gates.append(entry)
         return not entry.closes
 
-    def executed(self, **_said: Any) -> None:
+    def executed(self, *_said: Any, **_more: Any) -> None:
         """Say that the bot acted."""
-        self._claimed = Outcome.EXECUTED
+        self._claim(Outcome.EXECUTED)
 
     def held(self, *_said: Any, **_more: Any) -> None:
         """Say that the bot chose not to act."""
-        self._claimed = self._claimed or Outcome.HELD
+        self._claim(Outcome.HELD)
 
     def failed(self, *_said: Any, **_more: Any) -> None:
         """Say that acting failed."""
-        self._claimed = self._claimed or Outcome.FAILED
+        self._claim(Outcome.FAILED)
+        self._failed = self._failed or not self.ended
+
+    def end(self, *_said: Any, **_more: Any) -> None:
+        """End it."""
+        self.ended = True
+
+    def fail(self, *_said: Any, **_more: Any) -> None:
+        """End it as failed."""
+        self._failed = self._failed or not self.ended
+        self.ended = True
+
+    def _claim(self, outcome: Outcome) -> None:
+        if not self.ended and self._claimed is not Outcome.EXECUTED:  # who acted has acted, whatever is said later
+            self._claimed = outcome
 
 
 NOTHING: Final = Silent()
-_open_decision: ContextVar[SilentDecision | None] = ContextVar("otel_obs.silent_decision", default=None)
 
 
 def innermost_decision() -> SilentDecision | None:
-    """The silent decision that is open here."""
-    return _open_decision.get()
+    """The silent decision that is open here; one that ended out of order is passed over."""
+    decision = cast("SilentDecision | None", innermost_silent())
+    while decision is not None and decision.ended:
+        decision = decision.outer
+    return decision
 
 
 class SilentOpening:
@@ -106,13 +144,13 @@ class SilentOpening:
     def __enter__(self) -> Silent:
         return NOTHING
 
-    def __exit__(self, *_raised: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         return None
 
     async def __aenter__(self) -> Silent:
         return NOTHING
 
-    async def __aexit__(self, *_raised: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         return None
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,19 +167,27 @@ class SilentDecisionOpening(SilentOpening):
         return SilentDecision()
 
     def __enter__(self) -> SilentDecision:
-        decision = SilentDecision(_open_decision.get(), is_open=True)
-        _open_decision.set(decision)
+        decision = SilentDecision(innermost_decision(), is_open=True)
+        decision.place = Place(silent_context_of(decision))
         return decision
 
-    def __exit__(self, *_raised: object) -> None:
-        innermost = _open_decision.get()
-        _open_decision.set(innermost.outer if innermost else None)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        decision = innermost_decision()
+        if decision is None or decision.place is None:
+            return
+        if is_failure(error):
+            decision.fail(error)
+        decision.end()
+        decision.place.leave()
 
     async def __aenter__(self) -> SilentDecision:
         return self.__enter__()
 
-    async def __aexit__(self, *raised: object) -> None:
-        self.__exit__(*raised)
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return wrapped(function, lambda: self)  # so that the gates inside have a decision to bind
 
 
 SILENT: Final = SilentOpening()

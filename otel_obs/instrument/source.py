@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,8 @@ from otel_obs.contract.recording import GateCounter, LeafRecorder
 from otel_obs.instrument.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opentelemetry._logs import Logger, LoggerProvider
     from opentelemetry.trace import Tracer, TracerProvider
 
@@ -43,18 +46,35 @@ class Using:
     """The source in use, with its tracer and logger kept; the one global of this room."""
 
     def __init__(self) -> None:
-        self.take(Source())
+        self._is_held = False
+        self._use(Source())
 
-    def take(self, source: Source) -> Source | None:
-        """Use ``source`` from now on; returns the one used before."""
-        before = getattr(self, "source", None)
+    def take(self, source: Source) -> Source:
+        """Use ``source`` from now on, unless another is held in place; returns the one used before."""
+        before = self.source
+        if not self._is_held:
+            self._use(source)
+        return before
+
+    @contextmanager
+    def holding(self, source: Source) -> Iterator[None]:
+        """Use ``source`` inside, whatever else is told to be used: a test's own, while the bot configures itself."""
+        before, was_held = self.source, self._is_held
+        self._use(source)
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = was_held
+            self._use(before)
+
+    def _use(self, source: Source) -> None:
         self.source = source
         self.clock = source.clock
         self.tracer = source.tracer()
         self.logger = source.logger()
         self.leaf_recorder = self.tracer if isinstance(self.tracer, LeafRecorder) else None
         self.gate_counter = self.tracer if isinstance(self.tracer, GateCounter) else None
-        return before
 
 
 using: Final = Using()

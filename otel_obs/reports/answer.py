@@ -37,7 +37,8 @@ def plain(value: Any, tz: tzinfo) -> Any:
         case datetime():
             return value.astimezone(tz).isoformat()
         case Decimal():
-            return format(value.normalize(), "f") if value else "0"
+            text = format(value, "f")  # not normalize(), which rounds to 28 digits
+            return (text.rstrip("0").rstrip(".") if "." in text else text) if value else "0"
         case dict():
             return {str(key): plain(inner, tz) for key, inner in value.items()}
         case list() | tuple():

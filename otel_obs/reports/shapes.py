@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.analytics.decisions import ledger
 from otel_obs.analytics.ledgers import ledgers
@@ -34,7 +34,8 @@ def why(rows: Rows, asked: Mapping[str, Any]) -> Answer:
     data = ledgers(rows[0])
     gates = data["by_gate"]
     if data["state"] == "never_recorded":
-        sentence = "Nothing was ever recorded" + (f" for {asked['service']}" if asked["service"] else "") + "."
+        asked_for = " ".join(filter(None, (asked["service"], asked["symbol"])))
+        sentence = "Nothing was ever recorded" + (f" for {asked_for}" if asked_for else "") + "."
     elif data["state"] == "quiet":
         latest = _time(rows[0]["latest_record"], asked)
         sentence = f"Recorded, and quiet: no cycle and no decision in this window. The latest record is of {latest}."
@@ -53,7 +54,7 @@ def why(rows: Rows, asked: Mapping[str, Any]) -> Answer:
             columns=("total", "decided", "idle", "failed", "unexplained"),
             rows=[(cycles["total"], cycles["decided"], idle, cycles["failed"], cycles["unexplained"])],
         ),
-        *([Table(title="Idle because", columns=("reason", "cycles"), rows=list(cycles["idle"].items()))] if idle else []),
+        *([Table(title="Idle because", columns=("reason", "cycles"), rows=[*cycles["idle"].items()])] if idle else []),
         Table(
             title="Decisions",
             columns=("total", "executed", "vetoed", "held", "failed", "outside cycles", "rejection rate"),
@@ -100,7 +101,7 @@ def rejections(rows: Rows, asked: Mapping[str, Any]) -> Answer:
     return Answer(sentence=sentence, data=[dict(row) for row in rows], tables=[table] if rows else ())
 
 
-_LIMIT_SIGNS = {"at_most": "≤", "at_least": "≥", "equals": "=", "between": "in", "none": ""}
+_LIMIT_SIGNS: Final = {"at_most": "≤", "at_least": "≥", "equals": "=", "between": "in", "none": ""}
 
 
 def gates(rows: Rows, _asked: Mapping[str, Any]) -> Answer:
@@ -114,7 +115,10 @@ def gates(rows: Rows, _asked: Mapping[str, Any]) -> Answer:
             f"({_percent(strictest['pass_rate'])} pass)."
         )
     table = Table(
-        columns=("gate", "mode", "evaluations", "passed", "denied", "errors", "pass rate", "median observed", "limit", "near misses"),
+        columns=(
+            "gate", "mode", "evaluations", "passed", "denied", "errors", "pass rate", "median observed", "limit",
+            "near misses",
+        ),
         rows=[
             (
                 row["gate"], row["mode"], row["evaluations"], row["passed"], row["denied"], row["errors"],
@@ -144,6 +148,12 @@ def decisions(rows: Rows, asked: Mapping[str, Any]) -> Answer:
     return Answer(sentence=shown, data=[dict(row) for row in rows], tables=[table] if rows else ())
 
 
+_FACTS: Final = (
+    "what", "why", "confidence", "outcome", "service", "strategy", "symbol", "side", "alternatives", "inputs", "error",
+    "trace_id",
+)  # fmt: skip
+
+
 def decision(rows: Rows, asked: Mapping[str, Any]) -> Answer:
     """What was one decision, whole?"""
     if len(rows) != 1:
@@ -155,12 +165,11 @@ def decision(rows: Rows, asked: Mapping[str, Any]) -> Answer:
         f" by {data['veto_reason_primary']}" if data["outcome"] == "vetoed" and data["veto_reason_primary"] else ""
     )
     overridden = f", though {data['veto_reason_primary']} denied" if data["veto_overridden"] else ""
-    facts = ("what", "why", "confidence", "outcome", "service", "strategy", "symbol", "side", "alternatives", "inputs", "error", "trace_id")  # fmt: skip
     tables = [
         Table(
             columns=("", ""),
             rows=[("time", _time(data["timestamp"], asked))]
-            + [(name, data[name]) for name in facts if data[name] not in (None, "", [])]
+            + [(name, data[name]) for name in _FACTS if data[name] not in (None, "", [])]
             + [("defect", text) for text in data["defects"]],
         )
     ]
@@ -172,7 +181,8 @@ def decision(rows: Rows, asked: Mapping[str, Any]) -> Answer:
                 rows=[
                     (
                         gate["name"], gate["verdict"] or "?", gate["mode"], gate["observed"],
-                        f"{_LIMIT_SIGNS.get(gate['comparison'], '')} {gate['threshold']}".strip(), gate["unit"], gate["reason"],
+                        f"{_LIMIT_SIGNS.get(gate['comparison'], '')} {gate['threshold']}".strip(), gate["unit"],
+                        gate["reason"],
                     )
                     for gate in data["gates"]
                 ],
@@ -189,7 +199,8 @@ def decision(rows: Rows, asked: Mapping[str, Any]) -> Answer:
 
 def _lines(nodes: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[Any, ...]]:
     for node in nodes:
-        said = " ".join(filter(None, (node["outcome"], f"by {node['veto_reason_primary']}" if node["veto_reason_primary"] else "", node["error"])))  # fmt: skip
+        blame = f"by {node['veto_reason_primary']}" if node["veto_reason_primary"] else ""
+        said = " ".join(filter(None, (node["outcome"], blame, node["error"])))
         what = node["attributes"].get(semconv.DECISION_WHAT)
         mark = " (parent missing)" if node["orphan"] else ""
         yield (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_obs.sdk.delivery import ShutdownReport
+from otel_obs.sdk.ending import ShutdownReport
 from otel_obs.sdk.setup import configure, flush, shutdown
 
 __all__ = ["ShutdownReport", "configure", "flush", "shutdown"]

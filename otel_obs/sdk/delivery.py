@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_obs.sdk.ending import in_child
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 
-
-@dataclass(frozen=True, kw_only=True)
-class ShutdownReport:
-    """What ``shutdown()`` could and could not deliver. ``undelivered`` counts drops, refusals and what was unsent."""
-
-    produced: int
-    delivered: int
-    seconds: float
-    in_time: bool
-
-    @property
-    def undelivered(self) -> int:
-        """Records that nobody acknowledged."""
-        return self.produced - self.delivered
-
-
-class Tally:
-    """Counts of this process; a forked child starts at nothing, as its queues do."""
-
-    def __init__(self) -> None:
-        self._reset()
-        os.register_at_fork(after_in_child=self._reset)
-
-    def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self.produced = 0
-        self.delivered = 0
-
-    def produce(self) -> None:
-        """Count one record on its way in."""
-        with self._lock:
-            self.produced += 1
-
-    def deliver(self, count: int) -> None:
-        """Count records that the other side acknowledged."""
-        with self._lock:
-            self.delivered += count
+    from otel_obs.sdk.ending import Tally
 
 
 class CountedSpans(SpanProcessor):
@@ -88,47 +51,68 @@ class CountedLogs(LogRecordProcessor):
         return True
 
 
+E = TypeVar("E", SpanExporter, LogRecordExporter)
+
+
+class OwnExporter(Generic[E]):
+    """An exporter of this process alone: a forked child makes its own, and never speaks on its parent's connection."""
+
+    def __init__(self, make: Callable[[], E]) -> None:
+        self._make: Callable[[], E] = make
+        self._made: E | None = make()
+        in_child(self._forget)
+
+    def _forget(self) -> None:
+        self._made = None
+
+    def __call__(self) -> E:
+        """Return it."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
 class AcknowledgedSpans(SpanExporter):
     """An exporter whose acknowledged spans are counted."""
 
-    def __init__(self, exporter: SpanExporter, tally: Tally) -> None:
-        self._exporter = exporter
+    def __init__(self, make: Callable[[], SpanExporter], tally: Tally) -> None:
+        self._exporter = OwnExporter(make)
         self._tally = tally
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Hand on, and count what was acknowledged."""
-        result = self._exporter.export(spans)
+        result = self._exporter().export(spans)
         if result is SpanExportResult.SUCCESS:
             self._tally.deliver(len(spans))
         return result
 
     def shutdown(self) -> None:
         """Hand on."""
-        self._exporter.shutdown()
+        self._exporter().shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Hand on."""
-        return self._exporter.force_flush(timeout_millis)
+        return self._exporter().force_flush(timeout_millis)
 
 
 class AcknowledgedLogs(LogRecordExporter):
     """An exporter whose acknowledged log records are counted."""
 
-    def __init__(self, exporter: LogRecordExporter, tally: Tally) -> None:
-        self._exporter = exporter
+    def __init__(self, make: Callable[[], LogRecordExporter], tally: Tally) -> None:
+        self._exporter = OwnExporter(make)
         self._tally = tally
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Hand on, and count what was acknowledged."""
-        result = self._exporter.export(batch)
+        result = self._exporter().export(batch)
         if result is LogRecordExportResult.SUCCESS:
             self._tally.deliver(len(batch))
         return result
 
     def shutdown(self) -> Any:
         """Hand on."""
-        return self._exporter.shutdown()
+        return self._exporter().shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Hand on."""
-        return self._exporter.force_flush(timeout_millis)
+        return self._exporter().force_flush(timeout_millis)

@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,28 +19,22 @@ from opentelemetry import _logs, trace
 
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.errors import MissingExtraError, OtelObsError
-from otel_obs.sdk.delivery import (
-    AcknowledgedLogs,
-    AcknowledgedSpans,
-    CountedLogs,
-    CountedSpans,
-    ShutdownReport,
-    Tally,
-)
-from otel_obs.sdk.ids import SeededIds
+from otel_obs.errors import MissingExtraError, SettingError
+from otel_obs.sdk.ending import Ending, ShutdownReport, Tally, in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.sdk._logs.export import LogRecordExporter
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanLimits
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from otel_obs.settings import Settings
 
 _log: Final = logging.getLogger("otel_obs")
 _GATES_AND_EXCEPTIONS: Final = 16  # room for events that are no gates
+_FIXED: Final = ("service_name", "endpoint", "ids_seed", "max_queue", "send_interval")  # by the first call
 
 
 @dataclass
@@ -46,47 +42,77 @@ class _Process:
     """What is set up in this process; the one global of this room."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
+    given: dict[str, Any] = field(default_factory=dict)
     configured: Settings | None = None
+    has_ended: bool = False
+    is_untouched: bool = False
     flushes: list[Callable[[int], Any]] = field(default_factory=list)
-    shutdowns: list[Callable[[], Any]] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
 
 _process: Final = _Process()
 
 
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Let ``configure`` set up nothing inside: for tests, whose bot may configure itself."""
+    before, _process.is_untouched = _process.is_untouched, True
+    try:
+        yield
+    finally:
+        _process.is_untouched = before
+
+
 def configure(**given: Any) -> Settings:
     """Set up OpenTelemetry for this process; see SETTINGS for what can be given, here or in the environment.
 
-    A second call changes limits and switches, and leaves the exporters as they are. An application that has set its
-    own TracerProvider or LoggerProvider keeps it, and ours go there. Without ``strict`` nothing is raised: a mistake
-    is logged with its fix, and the bot runs on.
+    A further call changes the limits and switches that it names, and leaves the exporters as they are. An application
+    that has set its own TracerProvider or LoggerProvider keeps it, and ours go there. Without ``strict`` nothing is
+    raised: a mistake is logged with its fix, and the bot runs on.
 
     Raises:
         OtelObsError: only under ``strict``.
 
     """
     with _process.lock:
+        told = _process.given | {name: value for name, value in given.items() if value is not None}
         try:
-            resolved = settings.resolve(**given)
+            resolved = settings.resolve(**told)
+            if _process.is_untouched:
+                return settings.active
             if resolved.enabled:
-                _set_up(resolved)
-        except OtelObsError as error:
-            if given.get("strict") or settings.active.strict:
+                resolved = _set_up(resolved)
+        except Exception as error:
+            if given.get("strict") or settings.active.strict or _is_strict_by_environment():
                 raise
+            if _process.configured is not None or _process.is_untouched:
+                _log.error("configure() changed nothing: %s", error)
+                return settings.active
             _log.error("Nothing will be recorded: %s", error)
             resolved = settings.override(enabled=False)
+        else:
+            _process.given = told
         settings.activate(resolved)
         return resolved
 
 
-def _set_up(wanted: Settings) -> None:
+def _is_strict_by_environment() -> bool:
+    variables = next(row.variables for row in settings.SETTINGS if row.name == "strict")
+    with suppress(SettingError):
+        return settings.resolve({name: os.environ[name] for name in variables if name in os.environ}).strict
+    return False
+
+
+def _set_up(wanted: Settings) -> Settings:
     if _process.configured is not None:
-        fixed = ("service_name", "endpoint", "ids_seed", "max_queue", "send_interval")
-        changed = [name for name in fixed if getattr(wanted, name) != getattr(_process.configured, name)]
+        fixed = {name: getattr(_process.configured, name) for name in _FIXED}
+        changed = [name for name, value in fixed.items() if getattr(wanted, name) != value]
         if changed:
             _log.warning("configure() was called again: %s stay as they were at first.", ", ".join(changed))
-        return
+        if _process.has_ended:
+            _log.warning("configure() was called after shutdown(): what is said from now on is sent nowhere.")
+        return replace(wanted, **fixed)
     resource = _resource(wanted)
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         _set_up_spans(wanted, resource)
@@ -94,6 +120,25 @@ def _set_up(wanted: Settings) -> None:
         _set_up_logs(wanted, resource)
     _process.configured = wanted
     atexit.register(shutdown)
+    _end_with_worker()
+    in_child(_start_in_child)
+    return wanted
+
+
+def _start_in_child() -> None:
+    """Start anew in a forked child: another thread of its parent may have held the lock."""
+    _process.lock = threading.RLock()
+    if (util := sys.modules.get("multiprocessing.util")) is not None:
+        util.register_after_fork(_process, lambda _: _end_with_worker())
+
+
+def _end_with_worker() -> None:
+    """End with a worker process of ``multiprocessing``, which makes no calls of ``atexit``."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, shutdown, exitpriority=0)
 
 
 def _resource(wanted: Settings) -> Resource:
@@ -109,18 +154,28 @@ def _resource(wanted: Settings) -> Resource:
     return found
 
 
+def span_limits(wanted: Settings) -> SpanLimits:
+    """Limits of the SDK under which no gate of a decision is lost."""
+    from opentelemetry.sdk.trace import SpanLimits
+
+    return SpanLimits(max_events=wanted.max_gates + _GATES_AND_EXCEPTIONS)
+
+
 def _set_up_spans(wanted: Settings, resource: Resource) -> None:
-    from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    from otel_obs.sdk.delivery import AcknowledgedSpans, CountedSpans
+    from otel_obs.sdk.ids import SeededIds
 
     provider = TracerProvider(
         resource=resource,
         shutdown_on_exit=False,
         id_generator=SeededIds(wanted.ids_seed) if wanted.ids_seed else None,
-        span_limits=SpanLimits(max_events=wanted.max_gates + _GATES_AND_EXCEPTIONS),
+        span_limits=span_limits(wanted),
     )
     queue = BatchSpanProcessor(
-        AcknowledgedSpans(_span_exporter(wanted), _process.tally),
+        AcknowledgedSpans(partial(_span_exporter, wanted), _process.tally),
         max_queue_size=wanted.max_queue,
         schedule_delay_millis=max(1.0, wanted.send_interval * 1000),
         max_export_batch_size=min(wanted.max_queue, 512),
@@ -129,16 +184,18 @@ def _set_up_spans(wanted: Settings, resource: Resource) -> None:
     provider.add_span_processor(queue)
     trace.set_tracer_provider(provider)
     _process.flushes.append(provider.force_flush)
-    _process.shutdowns.append(provider.shutdown)
+    _process.endings.append(Ending(provider.shutdown))
 
 
 def _set_up_logs(wanted: Settings, resource: Resource) -> None:
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
+    from otel_obs.sdk.delivery import AcknowledgedLogs, CountedLogs
+
     provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
     queue = BatchLogRecordProcessor(
-        AcknowledgedLogs(_log_exporter(wanted), _process.tally),
+        AcknowledgedLogs(partial(_log_exporter, wanted), _process.tally),
         max_queue_size=wanted.max_queue,
         schedule_delay_millis=max(1.0, wanted.send_interval * 1000),
         max_export_batch_size=min(wanted.max_queue, 512),
@@ -147,7 +204,7 @@ def _set_up_logs(wanted: Settings, resource: Resource) -> None:
     provider.add_log_record_processor(queue)
     _logs.set_logger_provider(provider)
     _process.flushes.append(provider.force_flush)
-    _process.shutdowns.append(provider.shutdown)
+    _process.endings.append(Ending(provider.shutdown))
 
 
 def _speaks_grpc(signal: str) -> bool:
@@ -219,17 +276,20 @@ def shutdown(*, within: float | None = None) -> ShutdownReport:
     """
     seconds = settings.active.shutdown_timeout if within is None else within
     with _process.lock:
-        calls, _process.shutdowns = _process.shutdowns, []
+        endings, _process.endings = _process.endings, []
         _process.flushes = []
+        _process.has_ended = _process.configured is not None
     start = time.monotonic()
-    in_time = _all_within(calls, seconds)
+    for ending in endings:
+        ending.ask()
+    in_time = all(ending.is_done_within(start + seconds - time.monotonic()) for ending in endings)
     report = ShutdownReport(
         produced=_process.tally.produced,
         delivered=_process.tally.delivered,
         seconds=time.monotonic() - start,
         in_time=in_time,
     )
-    if calls and report.undelivered:
+    if endings and report.undelivered:
         _log.warning(
             "%d of %d records were not delivered to %s. Is the store or collector running there?",
             report.undelivered, report.produced, settings.active.endpoint,

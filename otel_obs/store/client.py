@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -36,12 +37,17 @@ def connect(url: str) -> Client:
         MissingExtraError: clickhouse-connect is not installed.
 
     """
-    parts = urlsplit(url if "//" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        port = parts.port or (8443 if parts.scheme == "https" else 8123)
+    except ValueError as error:
+        raise StoreError(f"--url is no address: {error}.", fix="Write it as http://127.0.0.1:8123.") from error
+    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # never the password
     try:
         client: Client = _library().get_client(
             interface=parts.scheme or "http",
             host=parts.hostname or "127.0.0.1",
-            port=parts.port or (8443 if parts.scheme == "https" else 8123),
+            port=port,
             username=parts.username,
             password=parts.password or "",
             settings=_SETTINGS,
@@ -51,9 +57,9 @@ def connect(url: str) -> Client:
     except MissingExtraError:
         raise
     except Exception as error:
-        place = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"  # never the password
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise StoreError(
-            f"No store answers at {place}: {str(error).splitlines()[0][:200]}.",
+            f"No store answers at {place}: {reason}.",
             fix="Is `otel-obs up` (or ClickHouse) running there? See --url and --data.",
         ) from error
     return client
@@ -94,5 +100,7 @@ def ask(client: Client, name: str, parameters: Mapping[str, Any]) -> list[dict[s
     try:
         answer = client.query(statement(name), parameters=dict(parameters))
     except Exception as error:
+        with suppress(Exception):  # in this process, what a refused query had written stands before the next answer
+            client.query("SELECT 1")
         raise QueryError(f"The store refused the query {name!r}: {error}") from error
     return list(answer.named_results())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as otel
 from opentelemetry.sdk._logs import LoggerProvider
@@ -13,14 +13,16 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import StatusCode
 
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.contract.gates import Gate, Mode, verdict_word
+from otel_obs.contract.gates import Comparison, Gate, Mode, normalised, verdict_word
 from otel_obs.contract.outcome import Outcome, derive
 from otel_obs.instrument.harmless import forget_problems
 from otel_obs.instrument.source import Source, using
+from otel_obs.sdk.setup import span_limits, untouched
 from otel_obs.testing.clock import FrozenClock
 from otel_obs.testing.ids import IncrementalIds
 
@@ -159,11 +161,13 @@ class CapturedDecision(_Span):
             Gate(
                 name=str(gate.get(semconv.GATE_NAME, "")),
                 verdict=verdict_word(gate.get(semconv.GATE_VERDICT)),
-                mode=Mode(str(gate.get(semconv.GATE_MODE, Mode.ENFORCE))),
+                mode=Mode.SHADOW if normalised(str(gate.get(semconv.GATE_MODE, ""))) == Mode.SHADOW else Mode.ENFORCE,
                 observed=gate.get(semconv.GATE_OBSERVED),
                 threshold=gate.get(semconv.GATE_THRESHOLD),
+                comparison=Comparison(str(gate.get(semconv.GATE_COMPARISON, Comparison.NONE))),
                 unit=str(gate.get(semconv.GATE_UNIT, "")),
                 reason=str(gate.get(semconv.GATE_REASON, "")),
+                duration_ms=cast("float | None", gate.get(semconv.GATE_DURATION_MS)),
             )
             for gate in told
         )
@@ -234,25 +238,28 @@ class Captured:
 
 @contextmanager
 def capture(*, strict: bool = True, clock: Clock | None = None, **more: Any) -> Iterator[Captured]:
-    """Capture everything that is said inside, in this process only; nothing leaves it.
+    """Capture everything that is said inside, in this process only; nothing leaves it, even if the bot configures.
 
     ``strict`` (on by default in tests) raises where a record breaks the contract. ``more`` are rows of SETTINGS.
     """
     seen = Captured(clock or FrozenClock())
-    spans = TracerProvider(id_generator=IncrementalIds(), shutdown_on_exit=False)
+    within = settings.override(**{"enabled": True, "strict": strict, **more})
+    spans = TracerProvider(
+        sampler=ALWAYS_ON, id_generator=IncrementalIds(), shutdown_on_exit=False, span_limits=span_limits(within)
+    )
     spans.add_span_processor(SimpleSpanProcessor(seen._spans))  # noqa: SLF001 - this module's own object
     logs = LoggerProvider(shutdown_on_exit=False)
     logs.add_log_record_processor(SimpleLogRecordProcessor(seen._logs))  # noqa: SLF001 - this module's own object
-    before_settings = settings.active
-    settings.activate(settings.override(**{"enabled": True, "strict": strict, **more}))
+    spans._disabled = logs._disabled = False  # noqa: SLF001 - OTEL_SDK_DISABLED is about production, not about this
+    before = settings.active
     forget_problems()
-    before = using.take(Source(tracer_provider=spans, logger_provider=logs, clock=seen.clock))
     token = otel.attach(otel.Context())
     try:
-        yield seen
+        with untouched(), using.holding(Source(tracer_provider=spans, logger_provider=logs, clock=seen.clock)):
+            settings.activate(within)
+            yield seen
     finally:
         otel.detach(token)
-        using.take(before or Source())
-        settings.activate(before_settings)
+        settings.activate(before)
         spans.shutdown()
         logs.shutdown()

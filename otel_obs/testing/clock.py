@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FrozenClock:
     """Wall clock and monotonic clock of a test; both move by ``advance`` alone."""
 
     def __init__(self, at: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._now = int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1_000
+        self._now = (at.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1_000
         self._monotonic = 0
 
     def now(self) -> int:

@@ -93,11 +93,23 @@ class Receiver:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the running store keeps its data."""
+    return tmp_path_factory.mktemp("served") / "data"
+
+
+@pytest.fixture(scope="module")
+def server(data: Path) -> Iterator[Server]:
     """A running store on free ports."""
-    running = Server(tmp_path_factory.mktemp("served") / "data", Ports(otlp=0, clickhouse=0, web=0))
+    running = Server(data, Ports(otlp=0, clickhouse=0, web=0))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def receiver_at() -> type[Receiver]:
+    """A receiver of another process, by its port."""
+    return Receiver
 
 
 @pytest.fixture(scope="module")

@@ -203,16 +203,20 @@ def span_row(
     events: Iterable[tuple[str, Mapping[Any, Any]]] = (),
     *,
     number: int,
+    trace: int | None = None,
+    parent: int | None = None,
     at: int = NOON,
     status: str = "Unset",
     service: Any = "bot",
     resource: Mapping[Any, Any] | None = None,
 ) -> tuple[Any, ...]:
-    """One row of otel_traces; its ids are ``number`` in hexadecimal."""
+    """One row of otel_traces; its ids are the given numbers in hexadecimal."""
     told = list(events)
     return (
-        at, f"{number:032x}", f"{number:016x}", "", "", "decision", "Internal", service, dict(resource or {}), "", "",
-        dict(attributes), 1, status, "", [at] * len(told), [name for name, _ in told], [dict(of) for _, of in told],
+        at, f"{number if trace is None else trace:032x}", f"{number:016x}", "" if parent is None else f"{parent:016x}", "",
+        "span", "Internal", service, dict(resource or {}), "", "", dict(attributes), 1_000, status,
+        "it failed" if status == "Error" else "", [at] * len(told), [name for name, _ in told],
+        [dict(of) for _, of in told],
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", str_strip_whitespace=True, coerce_numbers_to_str=True)
 
     def wire(self) -> dict[str, Any]:
-        """Attributes by wire name; absent ones left out; decimals as plain digits, so that no cent is lost."""
-        values: Mapping[str, Any] = self.model_dump(by_alias=True, exclude_none=True)
+        """Known fields by wire name; absent ones left out; decimals as plain digits, so that no cent is lost."""
+        unknown = set(self.model_extra or ())
+        values: Mapping[str, Any] = self.model_dump(by_alias=True, exclude_none=True, exclude=unknown)
         return {name: format(value, "f") if isinstance(value, Decimal) else value for name, value in values.items()}

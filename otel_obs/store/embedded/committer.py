@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import queue
+import shutil
 import threading
 import time
 from concurrent.futures import Future
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_BODIES: Final = 64  # in one statement
 _MOST_BYTES: Final = 64 << 20
+_LEAST_FREE_BYTES: Final = 64 << 20  # after an insert; below it somebody else may have filled the disk meanwhile
 _LINGER_SECONDS: Final = 0.01
 
 
@@ -158,6 +161,8 @@ class Committer:
                 files.append(file)
                 file.write_bytes(waiting.body)
             self._engine.write(self._spool.statement(signal, [file.name for file in files]))
+            if shutil.disk_usage(self._spool.directory).free < _LEAST_FREE_BYTES:  # the engine would not have noticed
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             for file in files:
                 file.unlink(missing_ok=True)

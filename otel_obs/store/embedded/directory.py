@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOCK: Final = "otel_obs.lock"
 _ADDRESSES: Final = "server.json"
+_POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +61,28 @@ class Addresses:
             return None
 
 
+def _lock(file: int, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
 class DataDirectory:
     """A data directory, held by this process until ``release`` (or the process's end, however it ends).
+
+    ``patience`` is how long to wait, in seconds, for another that holds it: who only looks lets go soon.
 
     Raises:
         DataDirectoryError: it is held by another process, not writable, missing, or holds somebody else's files.
 
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = True, patience: float = 0.5) -> None:
         self.path = path.expanduser().absolute()
         lock = self.path / _LOCK
         if not create and not lock.exists():
@@ -87,7 +102,7 @@ class DataDirectory:
                 f"{self.path} cannot be used: {error.strerror}.", fix="Give a directory that you may write to --data."
             ) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._lock, patience)
         except OSError as error:
             os.close(self._lock)
             holder = Addresses.read(self.path / _ADDRESSES)
@@ -95,6 +110,7 @@ class DataDirectory:
             raise DataDirectoryError(
                 f"{self.path} is in use by {who}.", fix="Stop that one, ask it with --url, or give another --data."
             ) from error
+        (self.path / _ADDRESSES).unlink(missing_ok=True)  # of a server that was killed
 
     @property
     def engine(self) -> Path:
@@ -132,7 +148,7 @@ def running_at(path: Path) -> Addresses | None:
     except OSError:
         return None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return Addresses.read(file.with_name(_ADDRESSES))
     finally:

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 DATABASE: Final = "otel"
 
 # Of every connection, whoever uses it. The first keeps a nine-year backtest in one batch from failing (Code 252);
-# the second lets FINAL stay inside a partition, where our keys guarantee that a repeated row meets itself.
+# the second lets FINAL stay inside a partition, where our keys guarantee that a repeated row meets itself. The last one
+# refuses inserts while there is room: chdb takes a write that fails for lack of room for done, and leaves a broken part.
 _BASE_SETTINGS: Final = {
     "max_partitions_per_insert_block": "0",
     "do_not_merge_across_partitions_select_final": "1",
     "async_insert": "0",
     "session_timezone": "UTC",
+    "min_free_disk_bytes_to_perform_insert": str(256 << 20),
 }
 _FEWEST_READERS: Final = 4  # a client that stops reading its answer holds one
 _CODE: Final = re.compile(r"Code:\s*(\d+)")
@@ -63,13 +65,23 @@ class _Connection:
                 base = _BASE_SETTINGS.get(name)
                 self._chdb.query(f"SET {name} = " + ("DEFAULT" if base is None else _text(base)))
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep what a failed statement had already written out of the next one's answer, where chdb would put it."""
+        try:
+            with _translated():
+                yield
+        except QueryError:
+            self._chdb.query("SELECT 1", "Null")
+            raise
+
     def query(self, sql: str, form: str, params: Mapping[str, str]) -> bytes:
-        with _translated():
+        with self._alone():
             answer: bytes | None = self._chdb.query(sql, form, params=dict(params)).bytes()
         return answer or b""
 
     def stream(self, sql: str, form: str, params: Mapping[str, str]) -> Iterator[bytes]:
-        with _translated():
+        with self._alone():
             answer = self._chdb.send_query(sql, form, params=dict(params))
             try:
                 while (chunk := answer.fetch()) is not None and (data := chunk.bytes()):

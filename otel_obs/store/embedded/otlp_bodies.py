@@ -12,8 +12,8 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from otel_obs.errors import StoreError
 from otel_obs.store.embedded.otlp_insert import Signal
@@ -45,7 +45,9 @@ class _Shape:
 
     request: type[Message]
     resources: str
+    resource: type[Message]
     scopes: str
+    scope: type[Message]
     records: str
     record: type[Message]
     ids: tuple[str, ...]
@@ -57,12 +59,12 @@ class _Shape:
 
 _SHAPES: Final = {
     Signal.TRACES: _Shape(
-        request=ExportTraceServiceRequest, resources="resource_spans", scopes="scope_spans", records="spans",
-        record=Span, ids=("traceId", "spanId", "parentSpanId"),
+        request=ExportTraceServiceRequest, resources="resource_spans", resource=ResourceSpans, scopes="scope_spans",
+        scope=ScopeSpans, records="spans", record=Span, ids=("traceId", "spanId", "parentSpanId"),
     ),
     Signal.LOGS: _Shape(
-        request=ExportLogsServiceRequest, resources="resource_logs", scopes="scope_logs", records="log_records",
-        record=LogRecord, ids=("traceId", "spanId"),
+        request=ExportLogsServiceRequest, resources="resource_logs", resource=ResourceLogs, scopes="scope_logs",
+        scope=ScopeLogs, records="log_records", record=LogRecord, ids=("traceId", "spanId"),
     ),
 }  # fmt: skip
 
@@ -131,8 +133,10 @@ def _read(given: dict[str, Any], into: Message, *, without: str) -> None:
 def _read_record(given: Any, into: Any, shape: _Shape, refused: _Refusals) -> None:
     try:
         record = shape.record()
+        if not isinstance(given, dict):
+            raise TypeError("a record is no object")  # noqa: TRY301 - all that is wrong with a record is told alike
         converted = _with_base64_ids(given, shape.ids)
-        if "links" in converted:
+        if converted.get("links"):
             converted["links"] = [_with_base64_ids(link, shape.ids) for link in converted["links"]]
         json_format.ParseDict(converted, record, ignore_unknown_fields=True)
         into.append(record)
@@ -166,6 +170,7 @@ def repaired(signal: Signal, body: bytes) -> Rewritten:
         request.ParseFromString(body)
     except DecodeError:
         request = _readable_part(body, shape, refused)
+    request.DiscardUnknownFields()  # the engine steps over most of them, but not over every one
     for pairs in _all_pairs(request, shape):
         _flatten(pairs)
     return Rewritten(body=request.SerializeToString(), rejected=refused.count, reason=refused.reason)
@@ -174,17 +179,25 @@ def repaired(signal: Signal, body: bytes) -> Rewritten:
 def _readable_part(body: bytes, shape: _Shape, refused: _Refusals) -> Any:
     """Read record by record: on the wire a record is a length and bytes, so a broken one can be stepped over."""
     request: Any = shape.request()
-    names = {field.name: field.number for field in shape.request.DESCRIPTOR.fields}
+    numbers = {
+        name: field.number
+        for holder, name in (
+            (shape.request, shape.resources),
+            (shape.resource, shape.scopes),
+            (shape.scope, shape.records),
+        )
+        for field in [holder.DESCRIPTOR.fields_by_name[name]]
+    }
     try:
-        for resource in _parts(body, names[shape.resources]):
+        for resource in _split(body, numbers[shape.resources])[0]:
+            scopes, around = _split(resource, numbers[shape.scopes])
             into = getattr(request, shape.resources).add()
-            inner = into.DESCRIPTOR.fields_by_name
-            into.resource.MergeFromString(b"".join(_parts(resource, inner["resource"].number)))
-            for scope in _parts(resource, inner[shape.scopes].number):
+            into.MergeFromString(around)
+            for scope in scopes:
+                records, around = _split(scope, numbers[shape.records])
                 scope_into = getattr(into, shape.scopes).add()
-                fields = scope_into.DESCRIPTOR.fields_by_name
-                scope_into.scope.MergeFromString(b"".join(_parts(scope, fields["scope"].number)))
-                for record in _parts(scope, fields[shape.records].number):
+                scope_into.MergeFromString(around)
+                for record in records:
                     try:
                         getattr(scope_into, shape.records).append(shape.record.FromString(record))
                     except DecodeError as error:
@@ -194,28 +207,32 @@ def _readable_part(body: bytes, shape: _Shape, refused: _Refusals) -> Any:
     return request
 
 
-def _parts(message: bytes, number: int) -> list[bytes]:
-    """Return the length-delimited fields ``number`` of a protobuf message, as bytes; other fields are stepped over."""
-    found, at = [], 0
+def _split(message: bytes, number: int) -> tuple[list[bytes], bytes]:
+    """Return the length-delimited fields ``number`` of a protobuf message, and the message without them."""
+    found, rest, at = [], bytearray(), 0
     while at < len(message):
+        start = at
         key, at = _varint(message, at)
+        length = 0
         match key & 7:
             case 0:
                 _, at = _varint(message, at)
             case 1:
-                at += 8
+                length = 8
             case 5:
-                at += 4
+                length = 4
             case 2:
                 length, at = _varint(message, at)
-                if at + length > len(message):
-                    raise ValueError("it ends in the middle of a record")
-                if key >> 3 == number:
-                    found.append(message[at : at + length])
-                at += length
             case kind:
                 raise ValueError(f"there is no wire type {kind}")
-    return found
+        if at + length > len(message):
+            raise ValueError("it ends in the middle of a record")
+        if key == number << 3 | 2:
+            found.append(message[at : at + length])
+        else:
+            rest += message[start : at + length]
+        at += length
+    return found, bytes(rest)
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
@@ -247,11 +264,14 @@ def _all_pairs(request: Any, shape: _Shape) -> Iterable[Any]:
 
 
 def _flatten(pairs: Iterable[KeyValue | AnyValue]) -> None:
-    """Write values that are deeper than the engine reads as the JSON text that it would have made of them."""
+    """Write values that are deeper than the engine reads as JSON text, and leave all others to the engine.
+
+    A value must read the same whether its neighbours made the engine refuse their body or not.
+    """
     for pair in pairs:
         value: Any = getattr(pair, "value", pair)
         inner = [*value.array_value.values, *(item.value for item in value.kvlist_value.values)]
-        if any(item.WhichOneof("value") in {"array_value", "kvlist_value"} for item in inner):
+        if any(item.array_value.values or item.kvlist_value.values for item in inner):
             value.string_value = json.dumps(_plain(value, 0), ensure_ascii=False, separators=(",", ":"))
 
 

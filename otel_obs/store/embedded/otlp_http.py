@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from otel_obs.store.embedded.committer import BodyError, BusyError, Committer
 from otel_obs.store.embedded.otlp_bodies import MalformedError, Rewritten, from_json, repaired
-from otel_obs.store.embedded.otlp_insert import Signal
+from otel_obs.store.embedded.otlp_insert import UNREADABLE, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,8 @@ def application(
         return receive
 
     async def unknown(request: Request) -> Response:
+        if request.url.path in {f"/v1/{signal}" for signal in Signal}:
+            return _status(405, "OTLP is sent with POST.", _kind(request))
         return _status(404, f"OTLP is taken at /v1/traces and /v1/logs, not at {request.url.path}.", _kind(request))
 
     return Starlette(
@@ -98,15 +100,23 @@ async def _body(request: Request, most_bytes: int) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", "deflate", ""}:
         raise MalformedError(f"Content-Encoding {encoding!r} is not known.", fix="Send gzip, deflate or none.")
-    unpack = zlib.decompressobj(wbits=47) if encoding in {"gzip", "deflate"} else None
+    is_packed = encoding in {"gzip", "deflate"}
+    unpack: Any = None
     pieces, size = [], 0
     async for piece in request.stream():
-        data = unpack.decompress(piece, most_bytes + 1 - size) if unpack else piece
-        size += len(data)
-        if size > most_bytes or (unpack and unpack.unconsumed_tail):
-            raise _TooLargeError
-        pieces.append(data)
-    if unpack and size and not unpack.eof:
+        rest = piece
+        while rest:
+            data, rest = rest, b""
+            if is_packed:
+                if unpack is None or unpack.eof:  # gzip may come in several members
+                    unpack = zlib.decompressobj(wbits=47)
+                data = unpack.decompress(data, most_bytes + 1 - size)
+                rest = unpack.unused_data
+            size += len(data)
+            if size > most_bytes:
+                raise _TooLargeError
+            pieces.append(data)
+    if unpack is not None and not unpack.eof:
         raise MalformedError("The packed body ends too early.")
     return b"".join(pieces)
 
@@ -151,7 +161,12 @@ async def _stored(signal: Signal, kind: str, body: bytes, committer: Committer) 
         await asyncio.wrap_future(committer.commit(signal, outcome.body))
     except BodyError:
         again = await asyncio.to_thread(repaired, signal, outcome.body)
-        await asyncio.wrap_future(committer.commit(signal, again.body))
+        try:
+            await asyncio.wrap_future(committer.commit(signal, again.body))
+        except BodyError as error:
+            if error.code in UNREADABLE:  # for good: else its sender would come again for ever
+                raise MalformedError(f"The engine cannot read the body: {error}") from error
+            raise
         return Rewritten(
             body=again.body, rejected=outcome.rejected + again.rejected, reason=outcome.reason or again.reason
         )

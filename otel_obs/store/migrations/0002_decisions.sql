@@ -207,7 +207,7 @@ WITH
     if(is_range, limits[1], NULL) AS low,
     if(is_range, limits[2], NULL) AS high,
     multiIf(
-        comparison_name = 'between', if(value - low <= high - value, low, high),
+        comparison_name = 'between', multiIf(value - low <= high - value, low, value - low > high - value, high, NULL),
         toFloat64OrNull(threshold_text)) AS limit_value,
     multiIf(
         comparison_name = 'between', least(value - low, high - value),

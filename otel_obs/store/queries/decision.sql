@@ -3,11 +3,11 @@ SELECT
     d.*,
     (
         SELECT groupArray((order_id, status, type, side, quantity, price, timestamp))
-        FROM (SELECT * FROM orders FINAL WHERE startsWith(decision_id, {id:String}) ORDER BY timestamp, order_id, status)
+        FROM (SELECT * FROM orders FINAL WHERE decision_id IN (SELECT span_id FROM decisions WHERE startsWith(span_id, {id:String})) ORDER BY timestamp, order_id, status)
     ) AS orders,
     (
         SELECT groupArray((fill_id, order_id, side, quantity, price, fee, fee_currency, timestamp))
-        FROM (SELECT * FROM fills FINAL WHERE startsWith(decision_id, {id:String}) ORDER BY timestamp, fill_id)
+        FROM (SELECT * FROM fills FINAL WHERE decision_id IN (SELECT span_id FROM decisions WHERE startsWith(span_id, {id:String})) ORDER BY timestamp, fill_id)
     ) AS fills
 FROM decisions AS d FINAL
 WHERE startsWith(span_id, {id:String})

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 
+_PATIENCE_SECONDS: Final = 10.0  # two that ask the same directory take turns
 STORE_OPTIONS: Final = (
     click.Option(
         ["--url"], metavar="URL", help="Ask the store at this address (OTEL_OBS_URL; else http://127.0.0.1:8123)."
@@ -56,10 +57,14 @@ def _at_directory(path: Path) -> tuple[Client, Callable[[], None] | None]:
     running = running_at(path)
     if running is not None:
         return connect(running.clickhouse_url), None
-    directory = DataDirectory(path, create=False)
+    directory = DataDirectory(path, create=False, patience=_PATIENCE_SECONDS)
     try:
         client = open_directory(directory.engine)
-        migrate(client)
+        try:
+            migrate(client)
+        except BaseException:
+            client.close()
+            raise
     except BaseException:
         directory.release()
         raise

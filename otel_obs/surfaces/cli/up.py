@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otel_obs import settings
-from otel_obs.errors import MissingExtraError
+from otel_obs.errors import MissingExtraError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,12 @@ def up(data: Path | None, otlp_port: int, clickhouse_port: int, web_port: int, p
         click.echo(f"ClickHouse  {at.clickhouse_url}   (OTEL_OBS_URL)")
         click.echo(f"health      {at.web_url}/healthz /readyz /metrics")
         if ports_file:
-            at.write(ports_file)
+            try:
+                at.write(ports_file)
+            except OSError as error:
+                raise StoreError(
+                    f"{ports_file} cannot be written: {error.strerror}.", fix="Give another --ports-file."
+                ) from error
         click.echo("up. Ask with: otel-obs report why" + (f" --data {place}" if data else ""))
         signal.sigwait(_STOPPING)
         click.echo("stopping: finishing what was begun …")

@@ -156,13 +156,13 @@ def _show_one(client: Client, data: Path, out: Console) -> None:
 def _goodbye(out: Console, data: Path, left: Addresses | None) -> None:
     where = shlex.quote(str(data))
     out.print()
-    if left:
-        out.print(f"The store is left up: process {left.pid}, {left.clickhouse_url}. Stop it with: kill {left.pid}")
     out.print("Go on:")
     out.print(f"  otel-obs report why --from 2025-12-19 --to 2025-12-20 --tz Asia/Kolkata --data {where}")
     out.print(f"  otel-obs report decisions --from 2004-01-01 --to 2014-01-01 --service moving-average --data {where}")
     out.print("  otel-obs report --help          every question")
-    out.print(
-        f"  otel-obs up --data {where}   a store for your own bot: OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318"
-    )
+    if left:
+        out.print(f"  OTEL_EXPORTER_OTLP_ENDPOINT={left.otlp_url}   for your own bot: the store is left up")
+        out.print(f"  kill {left.pid}   stops it")
+    else:
+        out.print(f"  otel-obs up --data {where}   a store for your own bot")
     sys.stdout.flush()
