@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.errors import SettingError
@@ -173,36 +173,61 @@ def sdk_disabled(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
-def resolve(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+def resolve(
+    environment: Mapping[str, str] = os.environ,
+    *,
+    refused: Callable[[SettingError], None] | None = None,
+    **given: Any,
+) -> Settings:
     """Settings from the arguments that are not None, else the environment, else the defaults.
+
+    With ``refused`` nothing is raised: each error is handed there, and that setting keeps its default.
 
     Raises:
         SettingError: an unknown name, or a value that cannot be understood.
 
     """
-    known = {field.name for field in fields(Settings)}
-    if unknown := sorted(set(given) - known):
-        raise SettingError(f"There is no setting {', '.join(unknown)}.", fix=f"Known: {', '.join(sorted(known))}.")
+
+    def refuse(error: SettingError) -> None:
+        if refused is None:
+            raise error from None
+        refused(error)
+
+    known = {row.name for row in SETTINGS}
+    for unknown in sorted(set(given) - known):
+        refuse(SettingError(f"There is no setting {unknown}.", fix=f"Known: {', '.join(sorted(known))}."))
     values: dict[str, Any] = {}
     for row in SETTINGS:
-        if given.get(row.name) is not None:
-            values[row.name] = given[row.name]
-            continue
-        for variable in row.variables:
-            text = environment.get(variable)
-            if text is None:
-                continue
-            try:
-                values[row.name] = row.parse(text)
-            except ValueError as error:
-                raise SettingError(f"{variable}={text!r} cannot be read: {error}.", fix=row.doc) from None
-            break
+        variable = next((name for name in row.variables if name in environment), None)
+        try:
+            if given.get(row.name) is not None:
+                values[row.name] = _checked(row, given[row.name])
+            elif variable is not None:
+                values[row.name] = row.parse(environment[variable])
+        except ValueError as error:
+            shown = (
+                f"{row.name}={given[row.name]!r}"
+                if given.get(row.name) is not None
+                else f"{variable}={environment[variable or '']!r}"
+            )
+            refuse(SettingError(f"{shown} cannot be read: {error}.", fix=row.doc))
     if sdk_disabled(environment) and given.get("enabled") is None:
         values["enabled"] = False
     return Settings(**values)
 
 
-active: Settings = Settings()
+def _checked(row: Setting, value: Any) -> Any:
+    """A value given in code: of the default's own kind, and within the bounds that a text has as well."""
+    kinds: tuple[type, ...] = (int, float) if isinstance(row.default, float) else (type(row.default),)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ValueError(f"it wants {kinds[-1].__name__}, not {type(value).__name__}")
+    if not isinstance(value, bool):
+        row.parse(str(value))
+    return value
+
+
+# In force from the start, so that a bot whose author never calls configure() can be switched off as well.
+active: Settings = resolve(refused=lambda _error: None)
 
 
 def activate(settings: Settings) -> None:

@@ -39,6 +39,7 @@ _HEADINGS: Final = {
     "stage": "Stage: a span with `stage.name`",
     "decision": f"Decision: a span with `decision.what`, whose name is `{semconv.DECISION_SPAN}`",
     "gate": f"Gate: a span event `{semconv.GATE_EVENT}` on a decision",
+    "exception": "Span event `exception`: what was raised",
     "order": "`order`: a log record with that EventName",
     "fill": "`fill`: a log record with that EventName",
 }

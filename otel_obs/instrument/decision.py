@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _VERDICTS: Final = "pass, deny, adjust or error; or True or False"
 
 
+def _is_missing(observed: Any) -> bool:
+    """Whether there was no value to see: a fact of the market, and no mistake of the call."""
+    return observed is None or (isinstance(observed, float) and observed != observed)  # noqa: PLR0124 - only NaN does
+
+
 def evaluated(
     name: Any,
     verdict: Any = None,
@@ -49,7 +54,9 @@ def evaluated(
         found, wrong = None, "has neither a verdict nor a limit"
     else:
         found = judge(observed, comparison, threshold)
-        if found is Verdict.ERROR:
+        if _is_missing(observed):
+            reason = reason if values.is_given(reason) else "there was no value to see"
+        elif found is Verdict.ERROR:
             wrong = "has an observed value that cannot be held against its limit"
     try:
         known = Mode(mode)

@@ -69,7 +69,8 @@ def configure(**given: Any) -> Settings:
 
     A further call changes the limits and switches that it names, and leaves the exporters as they are. An application
     that has set its own TracerProvider or LoggerProvider keeps it, and ours go there. Without ``strict`` nothing is
-    raised: a mistake is logged with its fix, and the bot runs on.
+    raised: a mistake is logged with its fix, and the bot runs on; a
+    setting that cannot be read keeps its default.
 
     Raises:
         OtelObsError: only under ``strict``.
@@ -77,14 +78,15 @@ def configure(**given: Any) -> Settings:
     """
     with _process.lock:
         told = _process.given | {name: value for name, value in given.items() if value is not None}
+        is_strict = given.get("strict") or settings.active.strict or _is_strict_by_environment()
         try:
-            resolved = settings.resolve(**told)
+            resolved = settings.resolve(refused=None if is_strict else _told_default, **told)
             if _process.is_untouched:
                 return settings.active
             if resolved.enabled:
                 resolved = _set_up(resolved)
         except Exception as error:
-            if given.get("strict") or settings.active.strict or _is_strict_by_environment():
+            if is_strict:
                 raise
             if _process.configured is not None or _process.is_untouched:
                 _log.error("configure() changed nothing: %s", error)
@@ -92,9 +94,13 @@ def configure(**given: Any) -> Settings:
             _log.error("Nothing will be recorded: %s", error)
             resolved = settings.override(enabled=False)
         else:
-            _process.given = told
+            _process.given = {name: value for name, value in told.items() if getattr(resolved, name, None) == value}
         settings.activate(resolved)
         return resolved
+
+
+def _told_default(error: SettingError) -> None:
+    _log.error("%s This one is left out; all others are in force.", error)
 
 
 def _is_strict_by_environment() -> bool:

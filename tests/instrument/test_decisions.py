@@ -14,7 +14,7 @@ import otel_obs as obs
 from otel_obs.contract.events.orders import Fill, Order
 from otel_obs.contract.gates import Comparison
 from otel_obs.errors import ContractError
-from otel_obs.testing import FrozenClock
+from otel_obs.testing import FrozenClock, capture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +92,6 @@ def test_a_shadow_gate_is_recorded_and_never_binds(seen: Captured, verdict: Any)
 @pytest.mark.parametrize(
     ("said", "fix"),
     [
-        ({"observed": None, "at_most": 5.0}, "observed value"),
-        ({"observed": float("nan"), "at_most": 5.0}, "observed value"),
         ({"observed": "16.7", "at_most": 5.0}, "observed value"),
         ({"observed": 16.7}, "neither a verdict nor a limit"),
         ({"observed": 16.7, "threshold": 5.0}, "neither a verdict nor a limit"),
@@ -114,6 +112,16 @@ def test_a_gate_that_cannot_be_read_closes_is_no_veto_and_says_why(
     assert len(told.gates) == 1
     assert fix in told.defects[0]
     assert is_closed == (told.gates[0].verdict == "error")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_gate_that_had_nothing_to_see_closes_and_is_no_mistake_of_the_bot(missing: float | None) -> None:
+    with capture() as seen, obs.decision("enter") as choice:  # strict: a mistake would raise
+        assert not choice.gate("spread_guard", observed=missing, at_most=5.0)
+        assert not choice.allowed
+    told = seen.decision()
+    assert (told.outcome, told.veto, told.defects) == ("held", None, ())
+    assert (told.gates[0].verdict, told.gates[0].reason) == ("error", "there was no value to see")
 
 
 def test_an_unknown_mode_enforces(lenient: Captured) -> None:
