@@ -19,7 +19,7 @@ def tree(spans: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     nodes = [{**span, "children": [], "orphan": False} for span in spans]
     by_id = {node["span_id"]: node for node in reversed(nodes)}
-    below = defaultdict(list)
+    below: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     top: list[dict[str, Any]] = []
     for node in nodes:
         has_parent = node["parent_span_id"] and node["parent_span_id"] in by_id

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.errors import QuestionError
 from otel_obs.reports.answer import plain
 from otel_obs.reports.registry import Kind, Parameter, Report
-from otel_obs.reports.times import for_store, moment, zone
+from otel_obs.reports.times import for_store, moment, zone, zone_for_store
 from otel_obs.store.client import ask
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from otel_obs.reports.answer import Answer
+
+_MOST: Final = 1_000_000  # rows that are listed; whoever wants all of them asks the store itself
 
 
 def read(report: Report, given: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
@@ -52,25 +55,25 @@ def _value(parameter: Parameter, text: str | None, *, tz: Any, now: datetime) ->
             case Kind.ZONE:
                 return tz
             case Kind.COUNT:
-                return _at_least(1, int(text))
+                return _within(1, int(text), _MOST)
             case Kind.SHARE:
-                return _at_least(0, float(text))
+                return _within(0, float(text), sys.float_info.max)
             case Kind.TEXT:
                 return text
     except ValueError:
         raise QuestionError(f"{parameter.name} {text!r} cannot be read.", fix=parameter.doc) from None
 
 
-def _at_least(least: int, number: Any) -> Any:
-    if not least <= number < float("inf"):
+def _within(least: float, number: float, most: float) -> float:
+    if not least <= number <= most:
         raise ValueError
     return number
 
 
-def _for_store(value: Any) -> Any:
+def _for_store(value: Any, *, now: datetime) -> Any:
     if isinstance(value, datetime):
         return for_store(value)
-    return value if isinstance(value, str | int | float) else str(value)
+    return zone_for_store(value, now=now) if isinstance(value, tzinfo) else value
 
 
 def run(client: Client, report: Report, given: Mapping[str, str], *, now: datetime | None = None) -> Answer:
@@ -81,8 +84,9 @@ def run(client: Client, report: Report, given: Mapping[str, str], *, now: dateti
         QueryError: the store refused the query.
 
     """
-    asked = read(report, given, now=now or datetime.now(UTC))
-    parameters = {name: _for_store(value) for name, value in asked.items()}
+    now = now or datetime.now(UTC)
+    asked = read(report, given, now=now)
+    parameters = {name: _for_store(value, now=now) for name, value in asked.items()}
     answer = report.shape(ask(client, report.name, parameters), asked)
     tz = asked["tz"]
     return replace(

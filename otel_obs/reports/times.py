@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from tzlocal import get_localzone
 
@@ -31,13 +31,12 @@ def zone(name: str) -> tzinfo:
 
     """
     try:
-        if not name:
-            return get_localzone()
-        return ZoneInfo(name)
+        found = ZoneInfo(name) if name else get_localzone()
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise QuestionError(
-            f"There is no time zone {name!r}.", fix="Write it as Asia/Kolkata, Europe/Berlin, UTC."
-        ) from None
+        found = None
+    if found is None or (name and name not in available_timezones()):
+        raise QuestionError(f"There is no time zone {name!r}.", fix="Write it as Asia/Kolkata, Europe/Berlin, UTC.")
+    return found
 
 
 def moment(text: str, *, tz: tzinfo, now: datetime) -> datetime:
@@ -71,3 +70,15 @@ def moment(text: str, *, tz: tzinfo, now: datetime) -> datetime:
 def for_store(at: datetime) -> str:
     """A time as ClickHouse's DateTime64(9, 'UTC') parameter."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def zone_for_store(tz: tzinfo, *, now: datetime) -> str:
+    """Return a zone's name as ClickHouse knows it.
+
+    A machine whose /etc/localtime is a copy has a zone without a name. Its offset will do: the store needs the zone to
+    know at which minute an hour begins, and times are shown in the zone itself.
+    """
+    if str(tz) in available_timezones():
+        return str(tz)
+    minutes = round((now.astimezone(tz).utcoffset() or timedelta()) / timedelta(minutes=1))
+    return f"Fixed/UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}:00"

@@ -1,4 +1,4 @@
-"""What a store answers that holds nothing, and then one row: never recorded is not quiet, and no candidates is not 0 %."""
+"""What a store answers that holds nothing, and then one row: never recorded is not quiet, no candidates are not 0 %."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def test_never_recorded_quiet_and_active_are_three_answers(client: Client, otlp:
 def test_a_window_holds_its_start_and_not_its_end(client: Client, otlp: ModuleType, start: str, count: int) -> None:
     otlp.insert(client, "otel_traces", [otlp.span_row({"decision.what": "x"}, number=3, service="edge")])
     assert _why(client, **{"from": start, "service": "edge"}).data["decisions"] == count
-    assert _why(client, **{"to": start, "service": "edge"}).data["decisions"] == 1 - count
+    assert _why(client, to=start, service="edge").data["decisions"] == 1 - count
     assert _why(client, **{"from": start, "to": start, "service": "edge"}).data["decisions"] == 0

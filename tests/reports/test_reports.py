@@ -11,11 +11,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from otel_obs.reports import times
 from otel_obs.reports.registry import report
 from otel_obs.reports.run import run
 
@@ -50,9 +52,14 @@ class Gate:
         comparison, limits, unit = GATES[self.name]
         threshold = json.dumps(limits) if len(limits) == 2 else "".join(map(repr, limits))
         given = {
-            "name": self.name, "verdict": self.verdict, "mode": self.mode, "observed": str(self.observed),
-            "threshold": threshold, "comparison": comparison, "unit": unit,
-        }  # fmt: skip
+            "name": self.name,
+            "verdict": self.verdict,
+            "mode": self.mode,
+            "observed": str(self.observed),
+            "threshold": threshold,
+            "comparison": comparison,
+            "unit": unit,
+        }
         return "gate.evaluated", {f"gate.{key}": text for key, text in given.items()}
 
 
@@ -110,7 +117,12 @@ def _gates(dice: random.Random) -> list[Gate]:
         near = dice.choice(limits) * dice.choice([0.5, 0.899, 0.9, 0.95, 1, 1.05, 1.1, 1.101, 3])
         observed: Any = dice.choice([near, near, near, dice.uniform(-20, 20), "calm", "nan"])
         found.append(
-            Gate(name, dice.choice(["pass", "deny", "deny", "adjust", "error", "?"]), dice.choice(["enforce", "enforce", "shadow"]), observed)
+            Gate(
+                name,
+                dice.choice(["pass", "deny", "deny", "adjust", "error", "?"]),
+                dice.choice(["enforce", "enforce", "shadow"]),
+                observed,
+            )
         )
     return found
 
@@ -120,18 +132,26 @@ def _history(seed: int) -> list[Node]:
     dice = random.Random(seed)
     numbers = itertools.count(seed * 1_000_000 + 1)
     nodes: list[Node] = []
-    for trace in range(seed * 100_000 + 1, seed * 100_000 + 161):
+    sizes = [*(dice.choice([1, 2, 2, 3, 5, 12]) for _ in range(160)), 1200]  # the last one is a whole session
+    for trace, size in enumerate(sizes, start=seed * 100_000 + 1):
         at = START + dice.randrange(SPAN)
         service = dice.choice(SERVICES)
         spans: list[Node] = []
-        for index in range(dice.choice([1, 2, 2, 3, 5, 12])):
-            kind = dice.choice(["cycle", "decision", "decision", "stage", "stranger"]) if index else dice.choice(["cycle", "cycle", "cycle", "decision", "stranger"])  # fmt: skip
+        for index in range(size):
+            kind = (
+                dice.choice(["cycle", "decision", "decision", "stage", "stranger"])
+                if index
+                else dice.choice(["cycle", "cycle", "cycle", "decision", "stranger"])
+            )
             node = Node(
-                kind=kind, number=next(numbers), trace=trace,
+                kind=kind,
+                number=next(numbers),
+                trace=trace,
                 parent=dice.choice(spans).number if spans else dice.choice([None, None, None, 999_999_999]),
-                at=at + index * dice.choice([0, 1, SECOND, 1800 * SECOND]),
-                service=service if dice.random() < 0.9 else dice.choice(SERVICES), symbol=dice.choice(SYMBOLS),
-            )  # fmt: skip
+                at=at + index % 20 * dice.choice([0, 1, SECOND, 1800 * SECOND]),
+                service=service if dice.random() < 0.9 else dice.choice(SERVICES),
+                symbol=dice.choice(SYMBOLS),
+            )
             if index and dice.random() < 0.08:
                 node.parent = 999_999_000 + index  # a span that never arrived
             if kind == "cycle":
@@ -151,11 +171,17 @@ def history(client: Client, otlp: ModuleType) -> list[Node]:
     nodes = _history(1)
     rows = [
         otlp.span_row(
-            node.attributes(), [gate.event() for gate in node.gates], number=node.number, trace=node.trace,
-            parent=node.parent, at=node.at, status="Error" if node.failed else "Unset", service=node.service,
+            node.attributes(),
+            [gate.event() for gate in node.gates],
+            number=node.number,
+            trace=node.trace,
+            parent=node.parent,
+            at=node.at,
+            status="Error" if node.failed else "Unset",
+            service=node.service,
         )
         for node in nodes
-    ]  # fmt: skip
+    ]
     otlp.insert(client, "otel_traces", rows)
     random.Random(0).shuffle(rows)
     otlp.insert(client, "otel_traces", rows[: len(rows) // 2])  # delivered twice
@@ -185,7 +211,13 @@ class Question:
 
     @property
     def given(self) -> dict[str, str]:
-        return {"from": _iso(self.start), "to": _iso(self.end), "service": self.service, "symbol": self.symbol, "tz": self.tz}
+        return {
+            "from": _iso(self.start),
+            "to": _iso(self.end),
+            "service": self.service,
+            "symbol": self.symbol,
+            "tz": self.tz,
+        }
 
     def holds(self, node: Node) -> bool:
         symbols = {self.symbol, ""} if node.kind == "cycle" else {self.symbol}
@@ -203,10 +235,11 @@ def _questions(nodes: list[Node], count: int = 14) -> Iterable[Question]:
     for _ in range(count):
         edges = sorted(_whole(dice.choice(nodes).at + dice.choice([0, 0, 1000, -1000])) for _ in range(2))
         yield Question(
-            *edges, service=dice.choice(["", "", *SERVICES, "unknown"]), symbol=dice.choice(["", "", "BTCUSDT", "DOGE"]),
+            *edges,
+            service=dice.choice(["", "", *SERVICES, "unknown"]),
+            symbol=dice.choice(["", "", "BTCUSDT", "DOGE"]),
             tz=dice.choice(["UTC", "Asia/Kolkata", "Asia/Kathmandu", "America/New_York", "Australia/Lord_Howe"]),
-        )  # fmt: skip
-
+        )
 
 
 # ---- why
@@ -253,10 +286,15 @@ def _why(nodes: list[Node], asked: Question, intent: str) -> dict[str, Any]:
     ended = Counter(node.outcome for node in chosen)
     candidates = ended["vetoed"] + ended["executed"] + ended["failed"]
     known = [node for node in nodes if asked.service in {"", node.service} and node.kind in {"cycle", "decision"}]
-    is_known = any(not asked.symbol or node.symbol == asked.symbol or (node.kind == "cycle" and not node.symbol) for node in known)
+    is_known = any(
+        not asked.symbol or node.symbol == asked.symbol or (node.kind == "cycle" and not node.symbol) for node in known
+    )
     return {
         "state": "active" if cycles["total"] or chosen else "quiet" if is_known else "never_recorded",
-        "cycles": {**{name: cycles[name] for name in ("total", "decided", "failed", "unexplained")}, "idle": dict(idle)},
+        "cycles": {
+            **{name: cycles[name] for name in ("total", "decided", "failed", "unexplained")},
+            "idle": dict(idle),
+        },
         "decisions": len(chosen),
         **{name: ended[name] for name in ("executed", "vetoed", "held", "failed")},
         "outside_cycles": sum(not above[node.number] for node in chosen),
@@ -271,7 +309,10 @@ def test_why_is_what_the_histories_say(client: Client, history: list[Node], inte
         answer = run(client, report("why"), {**asked.given, "intent": intent})
         assert answer.data == _why(history, asked, intent), asked
         cycles = answer.data["cycles"]
-        assert cycles["total"] == cycles["decided"] + sum(cycles["idle"].values()) + cycles["failed"] + cycles["unexplained"]
+        assert (
+            cycles["total"]
+            == cycles["decided"] + sum(cycles["idle"].values()) + cycles["failed"] + cycles["unexplained"]
+        )
         assert answer.data["decisions"] == sum(answer.data[name] for name in ("executed", "vetoed", "held", "failed"))
         assert sum(answer.data["by_gate"].values()) == answer.data["vetoed"]
         counts = list(answer.data["by_gate"].values())
@@ -284,14 +325,47 @@ def test_a_decision_below_many_strangers_is_in_its_cycle(client: Client, otlp: M
     strangers = range(7_000_002, 7_000_060)
     rows = [
         otlp.span_row({}, number=7_000_000, trace=7, at=at, service="nested"),
-        otlp.span_row({"trace.name": "outer", "trace.intent": "trade"}, number=7_000_001, trace=7, parent=7_000_000, at=at, service="nested"),
-        *(otlp.span_row({}, number=number, trace=7, parent=number - 1, at=at, service="elsewhere") for number in strangers),
-        otlp.span_row({"trace.name": "inner", "trace.intent": "trade"}, number=7_000_100, trace=7, parent=strangers[-1], at=at, service="nested"),
+        otlp.span_row(
+            {"trace.name": "outer", "trace.intent": "trade"},
+            number=7_000_001,
+            trace=7,
+            parent=7_000_000,
+            at=at,
+            service="nested",
+        ),
+        *(
+            otlp.span_row({}, number=number, trace=7, parent=number - 1, at=at, service="elsewhere")
+            for number in strangers
+        ),
+        otlp.span_row(
+            {"trace.name": "inner", "trace.intent": "trade"},
+            number=7_000_100,
+            trace=7,
+            parent=strangers[-1],
+            at=at,
+            service="nested",
+        ),
         otlp.span_row({"decision.what": "enter"}, number=7_000_101, trace=7, parent=7_000_100, at=at, service="nested"),
-        otlp.span_row({"trace.name": "beside", "trace.intent": "trade"}, number=7_000_102, trace=7, parent=7_000_000, at=at, service="nested"),
-        otlp.span_row({"decision.what": "beside all"}, number=7_000_103, trace=7, parent=7_000_000, at=at, service="nested"),
-        otlp.span_row({"trace.name": "both", "trace.intent": "trade", "decision.what": "at once"}, number=7_000_104, trace=7, parent=7_000_000, at=at, service="nested"),
-    ]  # fmt: skip
+        otlp.span_row(
+            {"trace.name": "beside", "trace.intent": "trade"},
+            number=7_000_102,
+            trace=7,
+            parent=7_000_000,
+            at=at,
+            service="nested",
+        ),
+        otlp.span_row(
+            {"decision.what": "beside all"}, number=7_000_103, trace=7, parent=7_000_000, at=at, service="nested"
+        ),
+        otlp.span_row(
+            {"trace.name": "both", "trace.intent": "trade", "decision.what": "at once"},
+            number=7_000_104,
+            trace=7,
+            parent=7_000_000,
+            at=at,
+            service="nested",
+        ),
+    ]
     otlp.insert(client, "otel_traces", rows)
     data = run(client, report("why"), Question(at, at + SECOND, service="nested").given).data
     assert data["cycles"] == {"total": 4, "decided": 3, "idle": {}, "failed": 0, "unexplained": 1}
@@ -303,7 +377,14 @@ def test_parents_that_form_a_ring_end_the_search(client: Client, otlp: ModuleTyp
     rows = [
         otlp.span_row({"decision.what": "enter"}, number=8_000_001, trace=8, parent=8_000_002, at=at, service="ring"),
         otlp.span_row({}, number=8_000_002, trace=8, parent=8_000_001, at=at, service="ring"),
-        otlp.span_row({"trace.name": "c", "trace.intent": "trade"}, number=8_000_003, trace=8, parent=8_000_003, at=at, service="ring"),
+        otlp.span_row(
+            {"trace.name": "c", "trace.intent": "trade"},
+            number=8_000_003,
+            trace=8,
+            parent=8_000_003,
+            at=at,
+            service="ring",
+        ),
     ]
     otlp.insert(client, "otel_traces", rows)
     data = run(client, report("why"), Question(at, at + SECOND, service="ring").given).data
@@ -341,12 +422,25 @@ def test_rejections_are_counted_hour_by_hour_in_the_reader_s_zone(client: Client
 
 
 @pytest.mark.parametrize(("tz", "minutes"), [("Asia/Kolkata", 30), ("Asia/Kathmandu", 15), ("Australia/Eucla", 15)])
-def test_an_hour_begins_where_the_reader_s_clock_says(client: Client, history: list[Node], tz: str, minutes: int) -> None:
+def test_an_hour_begins_where_the_reader_s_clock_says(
+    client: Client, history: list[Node], tz: str, minutes: int
+) -> None:
     rows = run(client, report("rejections"), Question(START, START + 2 * SPAN, tz=tz).given).data
     assert rows
     for row in rows:
         assert row["hour"][14:16] == "00"
         assert datetime.fromisoformat(row["hour"]).astimezone(UTC).minute in {minutes, 60 - minutes}
+
+
+def test_hours_of_a_zone_without_a_name_are_the_zone_s(
+    client: Client, history: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that is given its host's /etc/localtime has a zone, and no name for it."""
+    named = run(client, report("rejections"), Question(START, START + 2 * SPAN, tz="Asia/Kathmandu").given).data
+    with resources.files("tzdata.zoneinfo.Asia").joinpath("Kathmandu").open("rb") as copy:
+        nameless = ZoneInfo.from_file(copy, key="local")
+    monkeypatch.setattr(times, "get_localzone", lambda: nameless)
+    assert run(client, report("rejections"), Question(START, START + 2 * SPAN, tz="").given).data == named
 
 
 # ---- gates
@@ -431,9 +525,11 @@ def test_decisions_are_listed_the_latest_first(client: Client, history: list[Nod
         expected = [
             node
             for node in sorted(history, key=lambda node: (-node.at, node.trace, node.number))
-            if node.kind == "decision" and asked.holds(node) and outcome in {"", node.outcome}
+            if node.kind == "decision"
+            and asked.holds(node)
+            and outcome in {"", node.outcome}
             and (not gate or node.vetoes[:1] == [gate])
-        ]  # fmt: skip
+        ]
         given = {**asked.given, "outcome": outcome, "gate": gate, "limit": str(limit)}
         data = run(client, report("decisions"), given).data
         assert [row["span_id"] for row in data] == [node.id for node in expected][:limit], asked
@@ -468,7 +564,14 @@ def test_a_decision_s_orders_and_fills_are_its_own_and_exact(client: Client, otl
     for number, (id_, status, at) in enumerate([(mine, "filled", 2), (mine, "submitted", 1), (other, "submitted", 3)]):
         order = {"order.id": "o1", "order.status": status, "order.price": str(amount), "decision.id": id_}
         rows.append(otlp.log_row(order, number=number, name="order", at=otlp.NOON + at))
-    fill = {"fill.id": "f1", "order.id": "o1", "fill.price": "0.10", "fill.quantity": "-0", "fill.fee": "1e-7", "decision.id": mine}
+    fill = {
+        "fill.id": "f1",
+        "order.id": "o1",
+        "fill.price": "0.10",
+        "fill.quantity": "-0",
+        "fill.fee": "1e-7",
+        "decision.id": mine,
+    }
     rows.append(otlp.log_row(fill, number=5, name="fill"))
     otlp.insert(client, "otel_logs", rows * 2)
     for prefix in (mine, mine[:-2]):
@@ -528,9 +631,16 @@ def test_a_trace_of_spans_that_were_never_closed_is_still_told(client: Client, o
     """A bot that opens each cycle inside the one before makes a tree as deep as its day is long."""
     first, count = 6_000_000, 3_000
     rows = [
-        otlp.span_row({"trace.name": "c"}, number=first + n, trace=6, parent=first + n - 1 if n else None, at=otlp.NOON + n, service="deep")
+        otlp.span_row(
+            {"trace.name": "c"},
+            number=first + n,
+            trace=6,
+            parent=first + n - 1 if n else None,
+            at=otlp.NOON + n,
+            service="deep",
+        )
         for n in range(count)
-    ]  # fmt: skip
+    ]
     otlp.insert(client, "otel_traces", rows)
     answer = run(client, report("trace"), {"id": f"{6:032x}", "tz": "UTC"})
     assert len(_flat(answer.data["spans"])) == count

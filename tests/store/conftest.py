@@ -85,9 +85,7 @@ class Receiver:
         """Send a request as protobuf, and insist on being thanked."""
         body = request.SerializeToString()
         path = "/v1/traces" if hasattr(request, "resource_spans") else "/v1/logs"
-        reply = (
-            self.post(path, gzip.compress(body), content_encoding="gzip") if packed else self.post(path, body)
-        )
+        reply = self.post(path, gzip.compress(body), content_encoding="gzip") if packed else self.post(path, body)
         assert reply.status == 200, reply
         return reply
 

@@ -37,7 +37,7 @@ def new_span() -> bytes:
 # ---- values
 
 
-def value(given: Any) -> AnyValue:
+def value(given: Any) -> AnyValue:  # noqa: PLR0911 - one for each kind of value
     match given:
         case None:
             return AnyValue()
@@ -188,14 +188,36 @@ def json_bytes(request: ExportTraceServiceRequest | ExportLogsServiceRequest) ->
 # ---- rows of the raw tables, for what no OTLP body can hold
 
 SPAN_COLUMNS = (
-    "Timestamp", "TraceId", "SpanId", "ParentSpanId", "TraceState", "SpanName", "SpanKind", "ServiceName",
-    "ResourceAttributes", "ScopeName", "ScopeVersion", "SpanAttributes", "Duration", "StatusCode", "StatusMessage",
-    "Events.Timestamp", "Events.Name", "Events.Attributes",
-)  # fmt: skip
+    "Timestamp",
+    "TraceId",
+    "SpanId",
+    "ParentSpanId",
+    "TraceState",
+    "SpanName",
+    "SpanKind",
+    "ServiceName",
+    "ResourceAttributes",
+    "ScopeName",
+    "ScopeVersion",
+    "SpanAttributes",
+    "Duration",
+    "StatusCode",
+    "StatusMessage",
+    "Events.Timestamp",
+    "Events.Name",
+    "Events.Attributes",
+)
 LOG_COLUMNS = (
-    "Timestamp", "TraceId", "SpanId", "SeverityText", "ServiceName", "Body", "ResourceAttributes", "LogAttributes",
+    "Timestamp",
+    "TraceId",
+    "SpanId",
+    "SeverityText",
+    "ServiceName",
+    "Body",
+    "ResourceAttributes",
+    "LogAttributes",
     "EventName",
-)  # fmt: skip
+)
 
 
 def span_row(
@@ -213,11 +235,25 @@ def span_row(
     """One row of otel_traces; its ids are the given numbers in hexadecimal."""
     told = list(events)
     return (
-        at, f"{number if trace is None else trace:032x}", f"{number:016x}", "" if parent is None else f"{parent:016x}", "",
-        "span", "Internal", service, dict(resource or {}), "", "", dict(attributes), 1_000, status,
-        "it failed" if status == "Error" else "", [at] * len(told), [name for name, _ in told],
+        at,
+        f"{number if trace is None else trace:032x}",
+        f"{number:016x}",
+        "" if parent is None else f"{parent:016x}",
+        "",
+        "span",
+        "Internal",
+        service,
+        dict(resource or {}),
+        "",
+        "",
+        dict(attributes),
+        1_000,
+        status,
+        "it failed" if status == "Error" else "",
+        [at] * len(told),
+        [name for name, _ in told],
         [dict(of) for _, of in told],
-    )  # fmt: skip
+    )
 
 
 def log_row(
@@ -272,9 +308,12 @@ def drawn(strategy: SearchStrategy[Any], count: int) -> list[Any]:
     found: list[Any] = []
 
     @settings(
-        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(strategy)
     def collect(example: Any) -> None:
         found.append(example)

@@ -45,14 +45,24 @@ def _history(otlp: ModuleType, service: str, seed: int) -> History:
         spans.append(stage)
         for _ in range(dice.randrange(3)):
             gates = [
-                otlp.gate(f"gate{index}", dice.choice(["pass", "deny"]), observed=dice.random(), threshold=0.5, comparison="at_most")
+                otlp.gate(
+                    f"gate{index}",
+                    dice.choice(["pass", "deny"]),
+                    observed=dice.random(),
+                    threshold=0.5,
+                    comparison="at_most",
+                )
                 for index in range(dice.randrange(4))
             ]
-            made = otlp.decision("enter", *gates, outcome=dice.choice([None, "executed", "held"]), **shared, parent=stage.span_id)
+            made = otlp.decision(
+                "enter", *gates, outcome=dice.choice([None, "executed", "held"]), **shared, parent=stage.span_id
+            )
             spans.append(made)
             id_ = made.span_id.hex()
             for status in ("submitted", "filled"):
-                order = otlp.order(f"o{id_}", status, at=at, decision_id=id_, order_price="43210.5", order_quantity="0.01")
+                order = otlp.order(
+                    f"o{id_}", status, at=at, decision_id=id_, order_price="43210.5", order_quantity="0.01"
+                )
                 # a shallow map that says 1.0, beside a map that only the receiver's own code can read
                 order.attributes.extend(otlp.pairs({"note": {"x": 1.0, "y": [], "z": "ü"}}))
                 if dice.random() < 0.3:
@@ -139,16 +149,33 @@ def test_a_record_reads_the_same_alone_and_beside_one_that_has_to_be_rewritten(
     otlp: ModuleType, receiver: Any, asked: Client
 ) -> None:
     """A body that the engine cannot read is rewritten as a whole: its other values must not change by that."""
-    values = {"a": 1.0, "b": [], "c": {}, "d": 1e21, "e": 1e-7, "f": -0.0, "g": "ü\"\\\n\x7f/", "h": None, "i": True, "j": 2**53}
+    values = {
+        "a": 1.0,
+        "b": [],
+        "c": {},
+        "d": 1e21,
+        "e": 1e-7,
+        "f": -0.0,
+        "g": 'ü"\\\n\x7f/',
+        "h": None,
+        "i": True,
+        "j": 2**53,
+    }
     mine = [
         otlp.order(f"m{index}", at=otlp.NOON, order_note=value)
-        for index, value in enumerate([values, list(values.values()), 1e21, 1.0, b"\x00\xff", [], {}, float("inf"), [float("nan")]])
-    ]  # fmt: skip
+        for index, value in enumerate(
+            [values, list(values.values()), 1e21, 1.0, b"\x00\xff", [], {}, float("inf"), [float("nan")]]
+        )
+    ]
     deep = otlp.order("deep", order_note={"a": {"b": {"c": 1}}})
     receiver.send(otlp.logs(*mine, service="alone"))
     receiver.send(otlp.logs(*mine, deep, service="alone"))
-    assert receiver.post("/v1/logs", otlp.json_bytes(otlp.logs(*mine, service="alone")), "application/json").status == 200
-    [[rows]] = asked.query("SELECT count() FROM orders FINAL WHERE service = 'alone' AND startsWith(order_id, 'm')").result_rows
+    assert (
+        receiver.post("/v1/logs", otlp.json_bytes(otlp.logs(*mine, service="alone")), "application/json").status == 200
+    )
+    [[rows]] = asked.query(
+        "SELECT count() FROM orders FINAL WHERE service = 'alone' AND startsWith(order_id, 'm')"
+    ).result_rows
     assert rows == len(mine)
 
 

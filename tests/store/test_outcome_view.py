@@ -79,7 +79,9 @@ _nasty = st.text(max_size=12)  # any character, NUL and emoji included
 
 
 def _words(known: list[str]) -> st.SearchStrategy[str]:
-    cased = st.builds(lambda word, change: change(word), st.sampled_from(known), st.sampled_from([str, str.upper, str.title]))
+    cased = st.builds(
+        lambda word, change: change(word), st.sampled_from(known), st.sampled_from([str, str.upper, str.title])
+    )
     return st.one_of(
         cased,
         st.builds(lambda before, word, after: before + word + after, _spaced, cased, _spaced),
@@ -210,12 +212,15 @@ def test_margins_are_those_of_the_sdk_for_any_figures(client: Client, otlp: Modu
     gates = [
         _event(
             {
-                "name": "g", "verdict": "pass", "observed": repr(observed), "comparison": comparison,
+                "name": "g",
+                "verdict": "pass",
+                "observed": repr(observed),
+                "comparison": comparison,
                 "threshold": _threshold(comparison, limits),
             }
         )
         for observed, comparison, limits in checks
-    ]  # fmt: skip
+    ]
     [row] = _views(client, otlp, [({}, gates, "Unset")])
     found = client.query(
         "SELECT observed, margin, margin_ratio FROM otel.gates FINAL WHERE span_id = {id:String} ORDER BY ordinal",
@@ -245,7 +250,7 @@ def test_margins_are_those_of_the_sdk_for_any_figures(client: Client, otlp: Modu
     ],
 )
 def test_margin_is_the_distance_inside_the_limit_and_its_share(
-    client: Client, otlp: ModuleType, observed: str, comparison: str, threshold: str, margins: tuple[float, float]
+    client: Client, otlp: ModuleType, *, observed: str, comparison: str, threshold: str, margins: tuple[float, float]
 ) -> None:
     gate = {"name": "g", "verdict": "pass", "observed": observed, "comparison": comparison, "threshold": threshold}
     [row] = _views(client, otlp, [({}, [_event(gate)], "Unset")])

@@ -1,4 +1,4 @@
-"""Whatever a sender writes, each INSERT succeeds: every decision, order and fill is one row, and no amount is rounded."""
+"""Whatever a sender writes, each INSERT succeeds; decisions, orders and fills are one row each, no amount is rounded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from otel_obs.reports.run import run
 from otel_obs.surfaces.cli import render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import ModuleType
 
     from clickhouse_connect.driver.client import Client
@@ -26,13 +25,60 @@ LAST = 2**63 - 1  # 2262-04-11
 _numbers = itertools.count(1)
 
 HORRORS = [
-    "", " ", "null", "nan", "-inf", "Infinity", "1e400", "-1e400", "1e-400", "0x1F", "٣٤", "1_000", "+5", "5.", ".5",
-    "9" * 300, "0." + "0" * 300 + "1", "1" + "0" * 30, "18446744073709551616", "-1", "true", "TRUE", "\x00", "\x1b[31m",
-    "\x9b31m", "{", "}", '{"a":', '{"a":1}x', '{"a":NaN}', '{"a":1e999}', '{"a":' + "9" * 5000 + "}", '"\\ud800"',
-    "[" * 900 + "]" * 900, "[" * 3000, '{"a":{"b":{"c":[{"d":null}]}}}', '[1,"two",null,{"3":4}]', '["a","b"]', "[[]]",
-    '{"":""}', '{"a":1,"a":2}', "[1,2]", "[1,null]", "[null]", '["x","y"]', "'; DROP TABLE decisions; --", "\\", "'", '"',
-    "\ufeff", "\u202etxt", "🙂" * 50, "x" * 70_000,
-]  # fmt: skip
+    "",
+    " ",
+    "null",
+    "nan",
+    "-inf",
+    "Infinity",
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "0x1F",
+    "٣٤",
+    "1_000",
+    "+5",
+    "5.",
+    ".5",
+    "9" * 300,
+    "0." + "0" * 300 + "1",
+    "1" + "0" * 30,
+    "18446744073709551616",
+    "-1",
+    "true",
+    "TRUE",
+    "\x00",
+    "\x1b[31m",
+    "\x9b31m",
+    "{",
+    "}",
+    '{"a":',
+    '{"a":1}x',
+    '{"a":NaN}',
+    '{"a":1e999}',
+    '{"a":' + "9" * 5000 + "}",
+    '"\\ud800"',
+    "[" * 900 + "]" * 900,
+    "[" * 3000,
+    '{"a":{"b":{"c":[{"d":null}]}}}',
+    '[1,"two",null,{"3":4}]',
+    '["a","b"]',
+    "[[]]",
+    '{"":""}',
+    '{"a":1,"a":2}',
+    "[1,2]",
+    "[1,null]",
+    "[null]",
+    '["x","y"]',
+    "'; DROP TABLE decisions; --",
+    "\\",
+    "'",
+    '"',
+    "\ufeff",
+    "\u202etxt",
+    "🙂" * 50,
+    "x" * 70_000,
+]
 BYTES = [b"\xff\xfe", b"\xc3\x28", b"abc\x80", b"\xed\xa0\x80", b"\x00\x01"]
 
 _text = st.sampled_from(HORRORS) | st.text(max_size=20) | st.floats().map(repr) | st.integers().map(str)
@@ -52,7 +98,9 @@ ATTRIBUTES = [f"{prefix}.{name}" for prefix, names in _names.items() for name in
 ATTRIBUTES += ["strategy.name", "instrument.symbol", "trade.id", "event.name", "gen_ai.request.model", ""]
 _words = st.sampled_from(["at_most", "at_least", "between", "equals", "none", "deny", "shadow", "executed", "rejected"])
 _attributes = st.dictionaries(st.sampled_from(ATTRIBUTES) | _any, _any | _words, max_size=14)
-_moments = st.sampled_from([0, 1, 4 * 86_400 * SECOND, 2**32 * SECOND, 5_662_310_400 * SECOND, LAST]) | st.integers(0, LAST)
+_moments = st.sampled_from([0, 1, 4 * 86_400 * SECOND, 2**32 * SECOND, 5_662_310_400 * SECOND, LAST]) | st.integers(
+    0, LAST
+)
 
 
 def _gates_are_common(name: str) -> str:
@@ -80,17 +128,29 @@ def test_every_report_answers_in_every_form_whatever_was_stored(
     everything = {"from": "1970-01-01", "to": "2262-04-12", "tz": "UTC"}
     rows = [
         otlp.span_row(
-            {"decision.what": horror, "decision.why": horror, "decision.inputs": horror, "trace.name": horror, "trace.intent": "trade"},
+            {
+                "decision.what": horror,
+                "decision.why": horror,
+                "decision.inputs": horror,
+                "trace.name": horror,
+                "trace.intent": "trade",
+            },
             [
                 ("gate.evaluated", {f"gate.{name}": horror for name in _names["gate"].split()}),
-                ("gate.evaluated", {"gate.name": horror, "gate.verdict": "deny", "gate.observed": horror, "gate.threshold": horror}),
+                (
+                    "gate.evaluated",
+                    {"gate.name": horror, "gate.verdict": "deny", "gate.observed": horror, "gate.threshold": horror},
+                ),
             ],
-            number=200_000 + index, service=horror,
+            number=200_000 + index,
+            service=horror,
         )
         for index, horror in enumerate([*HORRORS, *BYTES])
-    ]  # fmt: skip
+    ]
     otlp.insert(client, "otel_traces", rows)
-    asked: list[tuple[str, dict[str, str]]] = [(row.name, everything) for row in REPORTS if row.parameters[0].name == "from"]
+    asked: list[tuple[str, dict[str, str]]] = [
+        (row.name, everything) for row in REPORTS if row.parameters[0].name == "from"
+    ]
     asked += [("decision", {"id": row[2], "tz": "UTC"}) for row in rows]
     asked += [("trace", {"id": row[1], "tz": "UTC"}) for row in rows[::4]]
     by_name = {row.name: row for row in REPORTS}
@@ -103,7 +163,9 @@ def test_every_report_answers_in_every_form_whatever_was_stored(
         render.screen(answer)
     assert "\x1b" not in capsys.readouterr().out
     for service in ("'", '"', "\\", "\x1b[31m", "\r\n\t", "🙂" * 50, "'; DROP TABLE decisions; --", "{x:String}", "%s"):
-        otlp.insert(client, "otel_traces", [otlp.span_row({"decision.what": "x"}, number=next(_numbers), service=service)])
+        otlp.insert(
+            client, "otel_traces", [otlp.span_row({"decision.what": "x"}, number=next(_numbers), service=service)]
+        )
         assert run(client, by_name["why"], {**everything, "service": service}).data["decisions"] >= 1
 
 
@@ -119,10 +181,15 @@ def test_any_span_is_stored_and_every_decision_trace_stage_and_gate_is_one_row(
         named = {**attributes, **dict.fromkeys(told, said)}
         rows.append(
             otlp.span_row(
-                named, events, number=first + index, at=at, status=status, service=service,
+                named,
+                events,
+                number=first + index,
+                at=at,
+                status=status,
+                service=service,
                 resource={"deployment.environment.name": said},
             )
-        )  # fmt: skip
+        )
         keys = {key.encode() if isinstance(key, str) else key for key in named}
         expected["decisions"] += b"decision.what" in keys
         expected["traces"] += b"trace.name" in keys
@@ -130,7 +197,10 @@ def test_any_span_is_stored_and_every_decision_trace_stage_and_gate_is_one_row(
         if b"decision.what" in keys:
             expected["gates"] += sum(name == "gate.evaluated" for name, _ in events)
     otlp.insert(client, "otel_traces", rows)
-    seen = {table: _count(client, f"{table} FINAL WHERE trace_id >= {{first:String}}", first=f"{first:032x}") for table in expected}
+    seen = {
+        table: _count(client, f"{table} FINAL WHERE trace_id >= {{first:String}}", first=f"{first:032x}")
+        for table in expected
+    }
     assert seen == expected
 
     # each is where its own time is, to the nanosecond, up to 2262
@@ -164,15 +234,20 @@ _amounts = st.one_of(
     st.builds(lambda sign, whole, part: f"{sign}{whole}.{part}", st.sampled_from(["", "-", "+"]), _digits, _digits),
     st.builds(
         lambda sign, whole, part, zeros: f"{sign}{whole}.{part}{'0' * zeros}",
-        st.sampled_from(["", "-"]), st.integers(0, 10**20 - 1), st.text("0123456789", min_size=1, max_size=18), st.integers(0, 60),
+        st.sampled_from(["", "-"]),
+        st.integers(0, 10**20 - 1),
+        st.text("0123456789", min_size=1, max_size=18),
+        st.integers(0, 60),
     ),
     st.builds(
         lambda mantissa, letter, exponent: f"{mantissa}{letter}{exponent}",
-        st.decimals(-(10**6), 10**6, places=6), st.sampled_from("eE"), st.integers(-60, 60),
+        st.decimals(-(10**6), 10**6, places=6),
+        st.sampled_from("eE"),
+        st.integers(-60, 60),
     ),
     st.floats(allow_nan=False).map(repr),
     _any,
-)  # fmt: skip
+)
 
 
 def _is_plain(text: str) -> bool:
@@ -189,16 +264,26 @@ def test_any_order_and_fill_is_one_row_with_exact_amounts_or_none(
     client: Client, otlp: ModuleType, name: str, amounts: tuple[str, ...]
 ) -> None:
     table = f"{name}s"
-    examples = otlp.drawn(st.tuples(_attributes, st.tuples(*[_amounts] * len(amounts)), _moments, st.booleans(), _any), 500)
+    examples = otlp.drawn(
+        st.tuples(_attributes, st.tuples(*[_amounts] * len(amounts)), _moments, st.booleans(), _any), 500
+    )
     first = next(_numbers) * 10_000_000
     rows = [
         otlp.log_row(
             # the name stands in its column, or in the attribute alone
-            {**attributes, f"{name}.id": str(index), **({} if in_column else {"event.name": name}), **dict(zip(amounts, texts, strict=True))},
-            number=first + index, name=name if in_column else "", at=at, body=body,
+            {
+                **attributes,
+                f"{name}.id": str(index),
+                **({} if in_column else {"event.name": name}),
+                **dict(zip(amounts, texts, strict=True)),
+            },
+            number=first + index,
+            name=name if in_column else "",
+            at=at,
+            body=body,
         )
         for index, (attributes, texts, at, in_column, body) in enumerate(examples)
-    ]  # fmt: skip
+    ]
     otlp.insert(client, "otel_logs", rows)
     columns = ", ".join(amount.partition(".")[2] for amount in amounts)
     found = client.query(
@@ -264,7 +349,7 @@ def test_a_ledger_of_a_hundred_thousand_gates_keeps_every_one(client: Client, ot
     ],
 )
 def test_what_cannot_be_read_is_named(
-    client: Client, otlp: ModuleType, kind: str, attribute: str, unreadable: str, named: str
+    client: Client, otlp: ModuleType, *, kind: str, attribute: str, unreadable: str, named: str
 ) -> None:
     makes = {"decision": "decision.what", "gate": "decision.what", "trace": "trace.name", "stage": "stage.name"}[kind]
     gate = {"gate.name": "g", "gate.verdict": "pass", **({attribute: unreadable} if kind == "gate" else {})}

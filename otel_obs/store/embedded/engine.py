@@ -6,7 +6,7 @@ import os
 import queue
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,8 @@ DATABASE: Final = "otel"
 
 # Of every connection, whoever uses it. The first keeps a nine-year backtest in one batch from failing (Code 252);
 # the second lets FINAL stay inside a partition, where our keys guarantee that a repeated row meets itself. The last one
-# refuses inserts while there is room: chdb takes a write that fails for lack of room for done, and leaves a broken part.
+# refuses inserts while there is room: chdb takes a write that fails for lack of room for done, and leaves a broken
+# part behind.
 _BASE_SETTINGS: Final = {
     "max_partitions_per_insert_block": "0",
     "do_not_merge_across_partitions_select_final": "1",
@@ -72,7 +73,8 @@ class _Connection:
             with _translated():
                 yield
         except QueryError:
-            self._chdb.query("SELECT 1", "Null")
+            with suppress(Exception):  # the connection may be what failed, or be closed
+                self._chdb.query("SELECT 1", "Null")
             raise
 
     def query(self, sql: str, form: str, params: Mapping[str, str]) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# ClickHouse's numbers for what is wrong with a body, whenever it comes: ATTEMPT_TO_READ_AFTER_EOF, CANNOT_READ_ALL_DATA,
+# ClickHouse's numbers for what is wrong with a body whenever it comes: ATTEMPT_TO_READ_AFTER_EOF, CANNOT_READ_ALL_DATA,
 # BAD_ARGUMENTS (a oneof with two members), FUNCTION_THROW_IF_VALUE_IS_NON_ZERO (values.sql stops at what is nested too
 # deeply), PROTOBUF_BAD_CAST, UNKNOWN_PROTOBUF_FORMAT.
 UNREADABLE: Final = frozenset({32, 33, 36, 395, 436, 444})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -13,4 +14,7 @@ def main() -> None:
         if error.name and error.name.startswith("otel_obs"):
             raise
         sys.exit(f"error: otel-obs needs the package {error.name}. pip install 'otel-obs[local]'")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a sign shows its number
+            stream.reconfigure(errors="backslashreplace")
     otel_obs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from otel_obs.surfaces.cli.render import console
 
 _EXTRAS: Final = {"grpc": "opentelemetry.exporter.otlp.proto.grpc", "query": "clickhouse_connect", "local": "chdb"}
 _CONNECT_SECONDS: Final = 1.0
+_PASSWORD: Final = re.compile(r"//[^/@\s]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,11 @@ class Finding:
     fix: str = ""
 
 
+def _shown(value: object) -> str:
+    """A setting as it may be shown to others, for whom its passwords are not."""
+    return _PASSWORD.sub("//…@", str(value))
+
+
 def _settings() -> list[Finding]:
     findings = []
     for row in settings.SETTINGS:
@@ -39,10 +46,12 @@ def _settings() -> list[Finding]:
         try:
             value = getattr(settings.resolve({variable: os.environ[variable]} if variable else {}), row.name)
         except SettingError as error:
-            findings.append(Finding(about=row.name, found=str(os.environ[variable or ""]), ok=False, fix=str(error)))
+            findings.append(
+                Finding(about=row.name, found=_shown(os.environ[variable or ""]), ok=False, fix=_shown(error))
+            )
             continue
         source = f"from {variable}" if variable else f"default; {row.variables[0]}"
-        findings.append(Finding(about=row.name, found=f"{value!r}  ({source})"))
+        findings.append(Finding(about=row.name, found=f"{_shown(repr(value))}  ({source})"))
     return findings
 
 
@@ -64,15 +73,15 @@ def _switches() -> list[Finding]:
 
 
 def _reachable(endpoint: str) -> Finding:
-    parts = urlsplit(endpoint)
     about = "OTLP endpoint"
     try:
+        parts = urlsplit(endpoint)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_SECONDS):
             pass
     except (OSError, ValueError) as error:
         return Finding(
-            about=about, found=f"nobody answers at {parts.hostname}:{parts.port}: {error}", ok=False,
+            about=about, found=f"nobody answers at {_shown(endpoint)}: {error}", ok=False,
             fix="Start the store with `otel-obs up`, or point OTEL_EXPORTER_OTLP_ENDPOINT at a collector.",
         )  # fmt: skip
     if port == 4317:  # noqa: PLR2004 - OTLP/gRPC's port

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _PIPE_WIDTH: Final = 240  # in a pipe nothing is cut at the width of a screen that is not there
 # What a bot wrote is text: it must not move the cursor or colour the screen of who reads it.
-_CONTROL: Final = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "�")
+_UNSEEN: Final = (*range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))  # C1, and what turns a line round
+_CONTROL: Final = dict.fromkeys((*range(9), *range(11, 32), *_UNSEEN), "�")
+_ESCAPED: Final = {code: f"\\u{code:04x}" for code in _UNSEEN}  # JSON escapes the others itself
 _STYLES: Final = {"executed": "green", "vetoed": "yellow", "failed": "red", "deny": "yellow", "error": "red"}
 
 
@@ -61,7 +63,7 @@ def _drawn(table: Table) -> RichTable:
 
 def as_json(answer: Answer) -> str:
     """The answer's data."""
-    return json.dumps(answer.data, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(answer.data, indent=2, ensure_ascii=False, default=str).translate(_ESCAPED)
 
 
 def as_csv(answer: Answer) -> str:
@@ -75,11 +77,13 @@ def as_csv(answer: Answer) -> str:
         pairs = csv.writer(out, lineterminator="\n")
         pairs.writerow(("name", "value"))
         pairs.writerows(_flat("", answer.data))
-    return out.getvalue().rstrip("\n")
+    return out.getvalue().rstrip("\n").translate(_CONTROL)
 
 
 def _csv_cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False).translate(_ESCAPED)
+    return value
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
@@ -90,7 +94,7 @@ def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
 
 def as_markdown(answer: Answer) -> str:
     """The sentence and the tables, as Markdown."""
-    parts = [answer.sentence]
+    parts = [answer.sentence.translate(_CONTROL)]
     for table in answer.tables:
         lines = [f"**{table.title}**\n"] if table.title else []
         lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from otel_obs.reports.registry import REPORTS, Parameter, Report
 from otel_obs.reports.registry import report as find
-from otel_obs.reports.run import run
+from otel_obs.reports.run import read, run
 from otel_obs.surfaces.cli import render
 from otel_obs.surfaces.cli.store import STORE_OPTIONS, opened
 
@@ -49,6 +50,7 @@ def _command(row: Report) -> click.Command:
         forms = [form for form in ("json", "csv", "md") if given[f"as_{form}"]]
         if len(forms) > 1:
             raise click.UsageError("Give one of --json, --csv and --md.")
+        read(row, asked, now=datetime.now(UTC))  # what was asked wrongly is told before a store is looked for
         with opened(given["url"], given["data"]) as client:
             answer = run(client, row, asked)
         match forms:

@@ -1,4 +1,4 @@
-"""`otel-obs up` as a process: it comes up, is stopped, is killed, runs out of disk, and loses nothing that it acknowledged."""
+"""`otel-obs up` as a process: stopped, killed, out of disk, it loses nothing that it acknowledged."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from otel_obs.store.client import open_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
+    from typing import Self
 
 CLI = [sys.executable, "-m", "otel_obs.surfaces.cli"]
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}
@@ -118,7 +119,7 @@ class Senders:
             else:
                 self.others.append(reply)
 
-    def __enter__(self) -> Senders:
+    def __enter__(self) -> Self:
         self.threads = [threading.Thread(target=self._run) for _ in range(6)]
         for thread in self.threads:
             thread.start()
@@ -172,7 +173,15 @@ def test_it_comes_up_tells_where_and_how_it_is_and_ends_in_order(
         # whoever asks by directory is sent to the server that holds it
         asked = _cli("report", "why", "--data", str(data), "--from", "2025-01-01", "--json")
         assert (asked.returncode, json.loads(asked.stdout)["decisions"]) == (0, 1), asked.stderr
-        by_url = _cli("report", "why", "--url", f"http://127.0.0.1:{store.ports['clickhouse_port']}", "--from", "2025-01-01", "--json")
+        by_url = _cli(
+            "report",
+            "why",
+            "--url",
+            f"http://127.0.0.1:{store.ports['clickhouse_port']}",
+            "--from",
+            "2025-01-01",
+            "--json",
+        )
         assert by_url.stdout == asked.stdout
 
         code, printed = store.end(signal.SIGINT)
@@ -284,7 +293,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_ports_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    _refused(_up(tmp_path / "data", "--ports-file", str(tmp_path / "nowhere" / "ports.json")), "nowhere", "--ports-file")
+    _refused(
+        _up(tmp_path / "data", "--ports-file", str(tmp_path / "nowhere" / "ports.json")), "nowhere", "--ports-file"
+    )
 
 
 def test_a_store_of_a_newer_version_is_named_and_left_as_it_is(tmp_path: Path) -> None:
@@ -329,7 +340,9 @@ def test_with_a_full_disk_it_says_so_keeps_what_it_has_and_recovers_by_itself(
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", str(disk)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root")
     yield disk

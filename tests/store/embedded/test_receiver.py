@@ -88,14 +88,25 @@ def _message(reply: Any) -> str:
 def test_a_span_lands_in_the_exporter_s_columns(otlp: ModuleType, receiver: Any, asked: Client, kind: str) -> None:
     at = otlp.NOON + 123_456_789
     span = Span(
-        trace_id=bytes(range(16)), span_id=b"\xab" * 8, parent_span_id=b"\xcd" * 8, trace_state="a=1,b=2",
-        name="place order", kind=Span.SPAN_KIND_CLIENT, flags=257,
-        start_time_unix_nano=at, end_time_unix_nano=at + 1_500_000,
-        attributes=otlp.pairs({"http.request.method": "POST", "n": 7}), dropped_attributes_count=3,
+        trace_id=bytes(range(16)),
+        span_id=b"\xab" * 8,
+        parent_span_id=b"\xcd" * 8,
+        trace_state="a=1,b=2",
+        name="place order",
+        kind=Span.SPAN_KIND_CLIENT,
+        flags=257,
+        start_time_unix_nano=at,
+        end_time_unix_nano=at + 1_500_000,
+        attributes=otlp.pairs({"http.request.method": "POST", "n": 7}),
+        dropped_attributes_count=3,
         events=[Span.Event(time_unix_nano=at + 5, name="retry", attributes=otlp.pairs({"attempt": 2}))],
-        links=[Span.Link(trace_id=b"\x01" * 16, span_id=b"\x02" * 8, trace_state="c=3", attributes=otlp.pairs({"why": "fill"}))],
+        links=[
+            Span.Link(
+                trace_id=b"\x01" * 16, span_id=b"\x02" * 8, trace_state="c=3", attributes=otlp.pairs({"why": "fill"})
+            )
+        ],
         status=Status(code=Status.STATUS_CODE_ERROR, message="refused"),
-    )  # fmt: skip
+    )
     service = f"columns {kind}"
     request = otlp.traces(span, service=service, resource={"host.name": "h1"})
     _sent(otlp, receiver, request, kind)
@@ -147,9 +158,15 @@ def test_a_log_record_lands_in_the_exporter_s_columns(
     otlp: ModuleType, receiver: Any, asked: Client, kind: str
 ) -> None:
     record = otlp.fact(
-        "order", {"order.id": "o1", "order.price": "43210.5"}, body={"text": ["a", 1]}, severity_number=9,
-        severity_text="INFO", flags=0x101, trace_id=b"\x0a" * 16, span_id=b"\x0b" * 8,
-    )  # fmt: skip
+        "order",
+        {"order.id": "o1", "order.price": "43210.5"},
+        body={"text": ["a", 1]},
+        severity_number=9,
+        severity_text="INFO",
+        flags=0x101,
+        trace_id=b"\x0a" * 16,
+        span_id=b"\x0b" * 8,
+    )
     service = f"log columns {kind}"
     request = otlp.logs(record, service=service)
     request.resource_logs[0].schema_url = "https://resource"
@@ -205,8 +222,8 @@ VALUES: list[tuple[Any, str]] = [
     ({"a": 1, "b": 'q"', "ü": None, "": False}, '{"a":1,"b":"q\\"","ü":null,"":false}'),
     ({"a": {"b": [1, {"c": None}]}}, '{"a":{"b":[1,{"c":null}]}}'),
     ([[["x", b"\x01"]], 2.5], '[[["x","AQ=="]],2.5]'),
-    ({"a": {"b": {"c": {"d": {"e": "ü\"\\\n"}}}}}, '{"a":{"b":{"c":{"d":{"e":"ü\\"\\\\\\n"}}}}}'),
-]  # fmt: skip
+    ({"a": {"b": {"c": {"d": {"e": 'ü"\\\n'}}}}}, '{"a":{"b":{"c":{"d":{"e":"ü\\"\\\\\\n"}}}}}'),
+]
 
 
 @ENCODINGS
@@ -226,15 +243,23 @@ def test_values_of_every_kind_land_as_text_and_as_json_however_deep(
     [log] = _rows(asked, "otel_logs", service, "LogAttributes, Body")
     assert log["LogAttributes"] == {"event.name": "x", **expected}
     body = json.loads(log["Body"])
-    assert body["v16"] == {"a": {"b": {"c": {"d": {"e": "ü\"\\\n"}}}}}
+    assert body["v16"] == {"a": {"b": {"c": {"d": {"e": 'ü"\\\n'}}}}}
 
 
 def test_json_is_read_as_its_senders_write_it(receiver: Any, asked: Client) -> None:
     """Numbers as strings or numbers, ids in capitals, enums by name, nulls, and fields of a later version."""
     span = {
-        "traceId": "ABCDEF00000000000000000000000001", "spanId": "ABCDEF0000000001", "parentSpanId": None,
-        "name": "s", "kind": "SPAN_KIND_SERVER", "startTimeUnixNano": 1766145600000000000,
-        "endTimeUnixNano": "1766145600000000009", "links": None, "events": None, "status": {}, "ofTomorrow": {"a": 1},
+        "traceId": "ABCDEF00000000000000000000000001",
+        "spanId": "ABCDEF0000000001",
+        "parentSpanId": None,
+        "name": "s",
+        "kind": "SPAN_KIND_SERVER",
+        "startTimeUnixNano": 1766145600000000000,
+        "endTimeUnixNano": "1766145600000000009",
+        "links": None,
+        "events": None,
+        "status": {},
+        "ofTomorrow": {"a": 1},
         "attributes": [
             {"key": "i1", "value": {"intValue": "7"}},
             {"key": "i2", "value": {"intValue": 8}},
@@ -246,17 +271,27 @@ def test_json_is_read_as_its_senders_write_it(receiver: Any, asked: Client) -> N
             {"key": "a", "value": {"arrayValue": {"values": [{"intValue": 1}, {}, {"stringValue": "x"}]}}},
             {"key": "a0", "value": {"arrayValue": {}}},
         ],
-    }  # fmt: skip
+    }
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "json"}}], "droppedAttributesCount": 0}
-    body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": None, "spans": [span], "schemaUrl": None}]}]}
+    body = {
+        "resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": None, "spans": [span], "schemaUrl": None}]}]
+    }
     reply = receiver.post("/v1/traces", json.dumps(body).encode(), "application/json; charset=utf-8")
     assert (reply.status, json.loads(reply.body)) == (200, {})
     [row] = _rows(asked, "otel_traces", "json")
     assert (row["TraceId"], row["SpanId"]) == ("abcdef00000000000000000000000001", "abcdef0000000001")
     assert (row["ParentSpanId"], row["SpanKind"], row["Duration"]) == ("", "Server", 9)
     assert row["SpanAttributes"] == {
-        "i1": "7", "i2": "8", "d1": "1", "d2": "nan", "n1": "", "n2": "", "n3": "", "a": '[1,null,"x"]', "a0": "[]",
-    }  # fmt: skip
+        "i1": "7",
+        "i2": "8",
+        "d1": "1",
+        "d2": "nan",
+        "n1": "",
+        "n2": "",
+        "n3": "",
+        "a": '[1,null,"x"]',
+        "a0": "[]",
+    }
 
 
 # ---- how it is packed
@@ -273,7 +308,7 @@ def test_json_is_read_as_its_senders_write_it(receiver: Any, asked: Client) -> N
     ],
 )
 def test_packed_bodies_are_unpacked_whole(
-    otlp: ModuleType, receiver: Any, asked: Client, encoding: str, packed: Any, request: pytest.FixtureRequest
+    otlp: ModuleType, receiver: Any, asked: Client, *, encoding: str, packed: Any, request: pytest.FixtureRequest
 ) -> None:
     service = request.node.name
     body = packed(otlp.traces(*[otlp.decision("x") for _ in range(5)], service=service).SerializeToString())
@@ -315,7 +350,9 @@ def test_a_packed_body_that_is_broken_is_refused(receiver: Any, body: bytes) -> 
 
 @ENCODINGS
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs"])
-@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"[1]", b'{"resourceSpans": 3, "resourceLogs": 3}', b"{", b'"x"', b"\x0a\xff\x01"])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xff\xff", b"[1]", b'{"resourceSpans": 3, "resourceLogs": 3}', b"{", b'"x"', b"\x0a\xff\x01"]
+)
 def test_a_malformed_body_is_refused_in_its_own_encoding(receiver: Any, kind: str, path: str, body: bytes) -> None:
     reply = receiver.post(path, body, kind)
     assert (reply.status, reply.kind) == (400, kind)
@@ -384,7 +421,9 @@ def test_a_body_of_just_the_limit_is_taken(otlp: ModuleType, receiver: Any, smal
 
 
 @pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])
-def test_web_pages_and_foreign_names_are_turned_away(otlp: ModuleType, receiver: Any, asked: Client, headers: Any) -> None:
+def test_web_pages_and_foreign_names_are_turned_away(
+    otlp: ModuleType, receiver: Any, asked: Client, headers: Any
+) -> None:
     body = otlp.traces(otlp.decision("x"), service="evil").SerializeToString()
     assert receiver.post("/v1/traces", body, **headers).status == 403
     assert _count(asked, "evil") == 0
@@ -425,7 +464,11 @@ def test_one_malformed_record_in_protobuf_leaves_the_rest_of_the_logs_as_it_was_
     reply = receiver.post("/v1/logs", body)
     assert ExportLogsServiceResponse.FromString(reply.body).partial_success.rejected_log_records == 1
     [row] = _rows(asked, "otel_logs", "broken logs")
-    assert (row["ResourceSchemaUrl"], row["ScopeSchemaUrl"], row["ScopeName"]) == ("https://resource", "https://scope", "otel_obs")
+    assert (row["ResourceSchemaUrl"], row["ScopeSchemaUrl"], row["ScopeName"]) == (
+        "https://resource",
+        "https://scope",
+        "otel_obs",
+    )
 
 
 def test_malformed_spans_in_json_leave_their_neighbours_alone(otlp: ModuleType, receiver: Any, asked: Client) -> None:
@@ -434,10 +477,23 @@ def test_malformed_spans_in_json_leave_their_neighbours_alone(otlp: ModuleType, 
     for _ in range(150):
         deep = {"arrayValue": {"values": [deep]}}
     bad = [
-        7, None, "x", [], {"traceId": "xyz"}, {"spanId": 7}, {"startTimeUnixNano": "noon"}, {"startTimeUnixNano": -1},
-        {"name": "\ud800"}, {"attributes": [{"key": "k", "value": {"intValue": 2**70}}]}, {"attributes": [{"key": "k", "value": deep}]},
-        {"attributes": {"k": "v"}}, {"links": 3}, {"links": [3]}, {"links": [{"traceId": "?"}]}, {"events": [3]},
-    ]  # fmt: skip
+        7,
+        None,
+        "x",
+        [],
+        {"traceId": "xyz"},
+        {"spanId": 7},
+        {"startTimeUnixNano": "noon"},
+        {"startTimeUnixNano": -1},
+        {"name": "\ud800"},
+        {"attributes": [{"key": "k", "value": {"intValue": 2**70}}]},
+        {"attributes": [{"key": "k", "value": deep}]},
+        {"attributes": {"k": "v"}},
+        {"links": 3},
+        {"links": [3]},
+        {"links": [{"traceId": "?"}]},
+        {"events": [3]},
+    ]
     body["resourceSpans"][0]["scopeSpans"][0]["spans"][1:1] = bad
     reply = receiver.post("/v1/traces", json.dumps(body).encode(), JSON)
     assert reply.status == 200, reply
@@ -445,7 +501,9 @@ def test_malformed_spans_in_json_leave_their_neighbours_alone(otlp: ModuleType, 
     assert _count(asked, "broken json") == 3
 
 
-def test_broken_bodies_are_answered_and_nothing_is_stored_by_halves(otlp: ModuleType, receiver: Any, asked: Client) -> None:
+def test_broken_bodies_are_answered_and_nothing_is_stored_by_halves(
+    otlp: ModuleType, receiver: Any, asked: Client
+) -> None:
     """Any damage: refused (400), or stored with what was left out counted; never "come again" for ever."""
     dice = random.Random(11)
     spans = [otlp.decision("x", otlp.gate("g", observed=1.5), more={"m": {"a": 1, "b": [1]}}) for _ in range(3)]
@@ -524,7 +582,8 @@ def test_senders_that_vanish_harm_nobody(
     otlp: ModuleType, receiver: Any, asked: Client, capfd: pytest.CaptureFixture[str]
 ) -> None:
     body = otlp.traces(*[otlp.decision("x") for _ in range(100)], service="vanished").SerializeToString()
-    head = f"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: {PROTOBUF}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: {PROTOBUF}\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     for _ in range(10):
         _raw(receiver.port, head.encode() + body[: len(body) // 2]).close()  # in the middle of its body
         _raw(receiver.port, head.encode() + body).close()  # before the answer
@@ -568,28 +627,56 @@ def test_the_stock_sdk_is_served_as_well_as_ours(receiver: Any, asked: Client) -
     at = datetime(2025, 12, 19, 14, 0, tzinfo=UTC)
     at_ns = int(at.timestamp()) * 1_000_000_000
 
-    with tracer.start_as_current_span("cycle", attributes={"trace.name": "cycle", "trace.intent": "trade"}, start_time=at_ns):  # noqa: SIM117 - as a user nests them
+    cycle = {"trace.name": "cycle", "trace.intent": "trade"}
+    with tracer.start_as_current_span("cycle", attributes=cycle, start_time=at_ns):  # noqa: SIM117 - as a user nests them
         with tracer.start_as_current_span("decision", start_time=at_ns) as decision:
             decision.set_attributes(
                 {
-                    "decision.what": "enter long", "decision.why": "momentum", "decision.confidence": 0.62,
-                    "decision.alternatives": ["hold", "exit"], "instrument.symbol": "BTCUSDT", "order.side": "buy",
+                    "decision.what": "enter long",
+                    "decision.why": "momentum",
+                    "decision.confidence": 0.62,
+                    "decision.alternatives": ["hold", "exit"],
+                    "decision.inputs": {"S_model": 0.31, "books": {"obi": [0.22, 1]}},
+                    "instrument.symbol": "BTCUSDT",
+                    "order.side": "buy",
                     "decision.outcome": "REJECTED",
                 }
-            )  # fmt: skip
+            )
             decision.add_event(
                 "gate.evaluated",
-                {"gate.name": "spread_guard", "gate.verdict": False, "gate.observed": 16.7, "gate.threshold": 5, "gate.comparison": "at_most", "gate.unit": "bps"},
-            )  # fmt: skip
+                {
+                    "gate.name": "spread_guard",
+                    "gate.verdict": False,
+                    "gate.observed": 16.7,
+                    "gate.threshold": 5,
+                    "gate.comparison": "at_most",
+                    "gate.unit": "bps",
+                },
+            )
             decision.add_event(
                 "gate.evaluated",
-                {"gate.name": "hours", "gate.verdict": "Denied", "gate.observed": 14, "gate.threshold": [9, 11], "gate.comparison": "between"},
-            )  # fmt: skip
+                {
+                    "gate.name": "hours",
+                    "gate.verdict": "Denied",
+                    "gate.observed": 14,
+                    "gate.threshold": [9, 11],
+                    "gate.comparison": "between",
+                },
+            )
             id_ = format(decision.get_span_context().span_id, "016x")
             logger.emit(
-                timestamp=at_ns, event_name="order", severity_number=SeverityNumber.INFO,
-                attributes={"order.id": "o1", "order.status": "cancelled", "order.price": "43210.5", "order.quantity": 0.25, "decision.id": id_, "note": {"deep": {"er": [1, {"est": None}]}}},
-            )  # fmt: skip
+                timestamp=at_ns,
+                event_name="order",
+                severity_number=SeverityNumber.INFO,
+                attributes={
+                    "order.id": "o1",
+                    "order.status": "cancelled",
+                    "order.price": "43210.5",
+                    "order.quantity": 0.25,
+                    "decision.id": id_,
+                    "note": {"deep": {"er": [1, {"est": None}]}},
+                },
+            )
     spans.shutdown()
     facts.shutdown()
 
@@ -607,15 +694,41 @@ def test_the_stock_sdk_is_served_as_well_as_ours(receiver: Any, asked: Client) -
         "rejection_rate": 1.0,
     }
     whole = run(asked, report("decision"), {"id": id_, "tz": "UTC"}).data
-    assert {key: whole[key] for key in ("what", "confidence", "alternatives", "environment", "outcome_raw", "defects", "veto_reason_secondary")} == {
-        "what": "enter long", "confidence": 0.62, "alternatives": ["hold", "exit"], "environment": "paper",
-        "outcome_raw": "REJECTED", "defects": [], "veto_reason_secondary": ["hours"],
-    }  # fmt: skip
+    assert {
+        key: whole[key]
+        for key in (
+            "what",
+            "confidence",
+            "alternatives",
+            "inputs",
+            "environment",
+            "outcome_raw",
+            "defects",
+            "veto_reason_secondary",
+        )
+    } == {
+        "what": "enter long",
+        "confidence": 0.62,
+        "alternatives": ["hold", "exit"],
+        "inputs": {"S_model": 0.31, "books": {"obi": [0.22, 1]}},
+        "environment": "paper",
+        "outcome_raw": "REJECTED",
+        "defects": [],
+        "veto_reason_secondary": ["hours"],
+    }
     assert whole["guard_details"] == {
         "spread_guard": {"observed": 16.7, "threshold": 5, "unit": "bps"},
         "hours": {"observed": 14, "threshold": [9, 11], "unit": ""},
     }
     [order] = whole["orders"]
-    assert (order["order_id"], order["status"], order["price"], order["quantity"]) == ("o1", "cancelled", "43210.5", "0.25")
-    [margins] = asked.query("SELECT groupArray(margin) FROM (SELECT margin FROM gates FINAL WHERE span_id = {id:String} ORDER BY ordinal)", parameters={"id": id_}).result_rows
+    assert (order["order_id"], order["status"], order["price"], order["quantity"]) == (
+        "o1",
+        "cancelled",
+        "43210.5",
+        "0.25",
+    )
+    [margins] = asked.query(
+        "SELECT groupArray(margin) FROM (SELECT margin FROM gates FINAL WHERE span_id = {id:String} ORDER BY ordinal)",
+        parameters={"id": id_},
+    ).result_rows
     assert margins == ([pytest.approx(-11.7), -3.0],)
