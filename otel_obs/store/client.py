@@ -29,6 +29,16 @@ def _library() -> Any:
     return clickhouse_connect
 
 
+def _reason(error: BaseException) -> str:
+    """Say the first cause of an error in a few words: what the operating system said, where it spoke."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror.lower()
+        seen = seen.__cause__ or seen.__context__
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+
+
 def connect(url: str) -> Client:
     """Open a client of a ClickHouse server, or of `otel-obs up`, at ``http://[user:password@]host:port``.
 
@@ -57,9 +67,8 @@ def connect(url: str) -> Client:
     except MissingExtraError:
         raise
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise StoreError(
-            f"No store answers at {place}: {reason}.",
+            f"No store answers at {place}: {_reason(error)}.",
             fix="Is `otel-obs up` (or ClickHouse) running there? See --url and --data.",
         ) from error
     return client

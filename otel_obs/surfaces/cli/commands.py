@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import Any
 
@@ -40,6 +41,8 @@ def otel_obs() -> None:
 
     Start a store with `otel-obs up`, let the bot speak to it, ask with `otel-obs report why`.
     """
+    # Its errors come to us as exceptions, and are told once, in our words.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
 for _command in (up, report, demo, doctor):

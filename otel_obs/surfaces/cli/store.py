@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from otel_obs import settings
-from otel_obs.errors import MissingExtraError
+from otel_obs.errors import DataDirectoryError, MissingExtraError
 from otel_obs.store.client import DATABASE, connect, open_directory
 
 if TYPE_CHECKING:
@@ -57,7 +57,13 @@ def _at_directory(path: Path) -> tuple[Client, Callable[[], None] | None]:
     running = running_at(path)
     if running is not None:
         return connect(running.clickhouse_url), None
-    directory = DataDirectory(path, create=False, patience=_PATIENCE_SECONDS)
+    try:
+        directory = DataDirectory(path, create=False, patience=_PATIENCE_SECONDS)
+    except DataDirectoryError:
+        running = running_at(path)  # a server that was just coming up
+        if running is None:
+            raise
+        return connect(running.clickhouse_url), None
     try:
         client = open_directory(directory.engine)
         try:

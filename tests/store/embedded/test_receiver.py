@@ -509,7 +509,7 @@ def test_broken_bodies_are_answered_and_nothing_is_stored_by_halves(
     spans = [otlp.decision("x", otlp.gate("g", observed=1.5), more={"m": {"a": 1, "b": [1]}}) for _ in range(3)]
     whole = otlp.traces(*spans, service="fuzz").SerializeToString()
     seen = set()
-    for _ in range(150):
+    for _ in range(100):
         body = bytearray(whole)
         at = dice.randrange(len(body))
         match dice.randrange(4):
