@@ -228,7 +228,7 @@ class Question:
         )
 
 
-def _questions(nodes: list[Node], count: int = 14) -> Iterable[Question]:
+def _questions(nodes: list[Node], count: int = 9) -> Iterable[Question]:
     dice = random.Random(5)
     yield Question(START, START + 2 * SPAN)
     yield Question(START - SPAN, START)

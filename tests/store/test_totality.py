@@ -1,4 +1,4 @@
-"""Whatever a sender writes, each INSERT succeeds; decisions, orders and fills are one row each, no amount is rounded."""
+"""Whatever a sender writes, each INSERT succeeds; a decision, order or fill is one row, and no amount is rounded."""
 
 from __future__ import annotations
 

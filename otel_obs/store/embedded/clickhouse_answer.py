@@ -7,8 +7,8 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import QueryError
-from otel_obs.store.embedded.frames import QUERY_IS_TOO_LARGE, framed, plain_frame
-from otel_obs.store.embedded.statements import ACCESS_DENIED, SYNTAX_ERROR
+from otel_obs.store.embedded.clickhouse_frames import QUERY_IS_TOO_LARGE, framed, plain_frame
+from otel_obs.store.embedded.clickhouse_statements import ACCESS_DENIED, SYNTAX_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

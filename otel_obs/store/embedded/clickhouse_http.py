@@ -17,10 +17,10 @@ from starlette.responses import PlainTextResponse
 
 from otel_obs.errors import QueryError
 from otel_obs.store.embedded.clickhouse_answer import hello, messages, refusal, taken
+from otel_obs.store.embedded.clickhouse_frames import bounded, too_large, uncompressed, unframed
 from otel_obs.store.embedded.clickhouse_request import Call
-from otel_obs.store.embedded.frames import bounded, too_large, uncompressed, unframed
+from otel_obs.store.embedded.clickhouse_statements import SYNTAX_ERROR, Insert, Kind, Statement, examine
 from otel_obs.store.embedded.local_only import LocalOnly
-from otel_obs.store.embedded.statements import SYNTAX_ERROR, Insert, Kind, Statement, examine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator

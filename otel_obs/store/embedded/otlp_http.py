@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from otel_obs.store.embedded.committer import BodyError, BusyError, Committer
 from otel_obs.store.embedded.otlp_bodies import MalformedError, Rewritten, from_json, repaired
+from otel_obs.store.embedded.otlp_committer import BodyError, BusyError, Committer
 from otel_obs.store.embedded.otlp_insert import UNREADABLE, Signal
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from otel_obs.store.client import open_directory
 from otel_obs.store.embedded import clickhouse_http, health, otlp_http
-from otel_obs.store.embedded.committer import Committer
 from otel_obs.store.embedded.directory import Addresses, DataDirectory
 from otel_obs.store.embedded.engine import Engine
 from otel_obs.store.embedded.listener import Listener
 from otel_obs.store.embedded.local_only import LocalOnly
+from otel_obs.store.embedded.otlp_committer import Committer
 from otel_obs.store.embedded.otlp_insert import Spool
 from otel_obs.store.migrate import migrate
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import lz4.frame
 import pytest
 
-from otel_obs.store.embedded.frames import framed, unframed
+from otel_obs.store.embedded.clickhouse_frames import framed, unframed
 
 if sys.version_info >= (3, 14):
     from compression import zstd

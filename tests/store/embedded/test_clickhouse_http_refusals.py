@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_obs.store.embedded.frames import unframed
+from otel_obs.store.embedded.clickhouse_frames import unframed
 
 if TYPE_CHECKING:
     from pathlib import Path

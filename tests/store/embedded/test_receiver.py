@@ -26,9 +26,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from otel_obs.reports.registry import report
 from otel_obs.reports.run import run
 from otel_obs.store.embedded import otlp_http
-from otel_obs.store.embedded.committer import BodyError, Committer
 from otel_obs.store.embedded.engine import Engine
 from otel_obs.store.embedded.listener import Listener
+from otel_obs.store.embedded.otlp_committer import BodyError, Committer
 from otel_obs.store.embedded.otlp_insert import Signal, Spool
 
 if TYPE_CHECKING:
@@ -598,7 +598,7 @@ def test_senders_that_vanish_harm_nobody(
 
 
 def test_what_is_acknowledged_can_be_asked_for(otlp: ModuleType, receiver: Any, asked: Client) -> None:
-    for number in range(1, 16):
+    for number in range(1, 9):
         receiver.send(otlp.traces(otlp.decision("x"), service="at once"))
         receiver.send(otlp.logs(otlp.order(f"o{number}"), service="at once"))
         assert (_count(asked, "at once"), _count(asked, "at once", "otel_logs")) == (number, number)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_obs.errors import QueryError
+from otel_obs.store.embedded.clickhouse_statements import Insert, Kind, Statement, examine, string, tokens
 from otel_obs.store.embedded.engine import Engine
-from otel_obs.store.embedded.statements import Insert, Kind, Statement, examine, string, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

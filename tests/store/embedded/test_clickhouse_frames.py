@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_obs.errors import QueryError
-from otel_obs.store.embedded.frames import bounded, framed, plain_frame, uncompressed, unframed
+from otel_obs.store.embedded.clickhouse_frames import bounded, framed, plain_frame, uncompressed, unframed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
