@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -42,9 +43,17 @@ _QUESTIONS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
 )
 
 
+def _program() -> str:
+    """How the reader can call us: by name where the shell finds it, else as this demo was called."""
+    called = Path(sys.argv[0])
+    return "otel-obs" if shutil.which("otel-obs") or called.name != "otel-obs" else str(called)
+
+
 def _command(name: str, asked: dict[str, str], data: Path) -> str:
     options = " ".join(f"--{option} {shlex.quote(value)}" for option, value in asked.items() if option != "id")
-    return f"otel-obs report {name} {asked.get('id', '')} {options} --data {shlex.quote(str(data))}".replace("  ", " ")
+    return f"{_program()} report {name} {asked.get('id', '')} {options} --data {shlex.quote(str(data))}".replace(
+        "  ", " "
+    )
 
 
 def _run_bots(processes: Any, addresses: Addresses, out: Console) -> dict[str, dict[str, Any]]:
@@ -154,15 +163,15 @@ def _show_one(client: Client, data: Path, out: Console) -> None:
 
 
 def _goodbye(out: Console, data: Path, left: Addresses | None) -> None:
-    where = shlex.quote(str(data))
+    where, program = shlex.quote(str(data)), _program()
     out.print()
     out.print("Go on:")
-    out.print(f"  otel-obs report why --from 2025-12-19 --to 2025-12-20 --tz Asia/Kolkata --data {where}")
-    out.print(f"  otel-obs report decisions --from 2004-01-01 --to 2014-01-01 --service moving-average --data {where}")
-    out.print("  otel-obs report --help          every question")
+    out.print(f"  {program} report why --from 2025-12-19 --to 2025-12-20 --tz Asia/Kolkata --data {where}")
+    out.print(f"  {program} report decisions --from 2004-01-01 --to 2014-01-01 --service moving-average --data {where}")
+    out.print(f"  {program} report --help          every question")
     if left:
         out.print(f"  OTEL_EXPORTER_OTLP_ENDPOINT={left.otlp_url}   for your own bot: the store is left up")
         out.print(f"  kill {left.pid}   stops it")
     else:
-        out.print(f"  otel-obs up --data {where}   a store for your own bot")
+        out.print(f"  {program} up --data {where}   a store for your own bot")
     sys.stdout.flush()
