@@ -11,6 +11,7 @@ from otel_obs.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+SDK_DISABLED: Final = "OTEL_SDK_DISABLED"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
@@ -170,7 +171,7 @@ class Settings:
 
 def sdk_disabled(environment: Mapping[str, str] = os.environ) -> bool:
     """Tell whether OpenTelemetry's own switch is off, which other frameworks tell their users to set."""
-    return environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return environment.get(SDK_DISABLED, "").strip().lower() == "true"
 
 
 def resolve(

@@ -90,7 +90,7 @@ class Node:
 
     @property
     def outcome(self) -> str:
-        """As semantics.md says it, for the plain words that are used here."""
+        """The rules of an outcome, for the plain words that are used here."""
         if self.claimed == "executed":
             return "executed"
         if self.failed or self.claimed == "failed":

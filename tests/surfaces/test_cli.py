@@ -333,6 +333,12 @@ def test_doctor_tells_each_setting_and_where_it_comes_from(endpoint: str) -> Non
     assert found["recording"]["found"] == "on"
 
 
+@pytest.mark.parametrize("switch", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_OBS_DISABLED": "1"}])
+def test_doctor_does_not_call_enabled_what_it_calls_off(endpoint: str, switch: dict[str, str]) -> None:
+    _, found = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **switch)
+    assert f"False  (from {next(iter(switch))})" in str(found)
+
+
 @pytest.mark.parametrize(
     ("env", "about", "told"),
     [

@@ -43,6 +43,8 @@ def _settings() -> list[Finding]:
     findings = []
     for row in settings.SETTINGS:
         variable = next((name for name in row.variables if name in os.environ), None)
+        if row.name == "enabled" and settings.sdk_disabled():
+            variable = settings.SDK_DISABLED
         try:
             value = getattr(settings.resolve({variable: os.environ[variable]} if variable else {}), row.name)
         except SettingError as error:
