@@ -384,7 +384,7 @@ def test_an_unknown_packing_and_unknown_places_are_refused(receiver: Any) -> Non
     reply = receiver.post("/v1/traces", b"x", content_encoding="br")
     assert reply.status == 400
     assert "gzip" in _message(reply)
-    assert receiver.post("/v1/metrics", b"", PROTOBUF).status == 404
+    assert receiver.post("/v1/profiles", b"", PROTOBUF).status == 404
     connection = http.client.HTTPConnection("127.0.0.1", receiver.port)
     connection.request("GET", "/v1/traces")
     assert connection.getresponse().status == 405
