@@ -15,9 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_obs.errors import StoreError
-from otel_obs.store.embedded.otlp_committer import BusyError, Committer
+from otel_obs.store.embedded.otlp_committer import BusyError
 from otel_obs.store.embedded.otlp_insert import Signal
-from otel_obs.store.embedded.otlp_intake import MOST_BYTES, Accepted, Intake, ignored
 from otel_obs.store.embedded.otlp_reading import MalformedError, TooLargeError
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from starlette.requests import Request
     from starlette.types import ASGIApp
+
+    from otel_obs.store.embedded.otlp_intake import Accepted, Intake
 
 _PROTOBUF: Final = "application/x-protobuf"
 _JSON: Final = "application/json"
@@ -41,11 +42,8 @@ _ANSWERS: Final[tuple[tuple[type[StoreError], str, int], ...]] = (
 )  # fmt: skip
 
 
-def application(
-    committer: Committer, *, most_bytes: int = MOST_BYTES, count: Callable[[Signal, str, int], None] = ignored
-) -> ASGIApp:
-    """Build the receiver. Bodies beyond ``most_bytes`` (unpacked) get 413; see ``Intake`` for ``count``."""
-    intake = Intake(committer, most_bytes=most_bytes, count=count)
+def application(intake: Intake) -> ASGIApp:
+    """Build the receiver. Bodies beyond the intake's limit get 413."""
 
     def endpoint(signal: Signal) -> Callable[[Request], Any]:
         async def receive(request: Request) -> Response:
