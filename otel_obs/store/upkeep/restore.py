@@ -16,6 +16,7 @@ from otel_obs.store.upkeep.asking import quoted, refused, rows, run, silent
 from otel_obs.store.upkeep.content import content
 from otel_obs.store.upkeep.manifest import Manifest, damage, read, text_of
 from otel_obs.store.upkeep.periods import period
+from otel_obs.store.upkeep.retention import remove_period, set_period
 from otel_obs.store.upkeep.tables import named, tables
 
 if TYPE_CHECKING:
@@ -172,10 +173,7 @@ def _move(client: Client, manifest: Manifest, progress: Progress) -> None:
     rules = _rules(manifest)
     for table in own:
         if table.ttl and table.name in rules:  # until all is there and counted, nothing goes
-            run(
-                client, f"to hold the rows of {table.name}",
-                f"ALTER TABLE {table.sql} REMOVE TTL SETTINGS materialize_ttl_after_modify = 0",
-            )  # fmt: skip
+            remove_period(client, table)
     loaded = tables(client, database=scratch.RESTORING)
     for number, table in enumerate(loaded):
         progress(f"moving {table.name} in", number, len(loaded))
@@ -212,10 +210,7 @@ def _retain(client: Client, manifest: Manifest) -> tuple[str, ...]:
         if is_old and arrivals[name] + rule.span.total_seconds() <= now:
             kept.append(name)
             continue
-        run(
-            client, f"the retention of {name}",
-            f"ALTER TABLE {named(own, name).sql} MODIFY TTL {rule.sql} SETTINGS mutations_sync = 0",
-        )  # fmt: skip
+        set_period(client, named(own, name), rule)
     return tuple(kept)
 
 

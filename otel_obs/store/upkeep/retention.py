@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import StoreError
@@ -11,7 +12,7 @@ from otel_obs.store.upkeep.asking import rows, run, silent
 from otel_obs.store.upkeep.tables import named, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from clickhouse_connect.driver.client import Client
@@ -106,8 +107,10 @@ def apply(client: Client, changes: Sequence[Change], *, progress: Progress = sil
 
     """
     for number, change in enumerate(changes):
-        progress(f"retention of {change.table.name}", number, len(changes))
+        tell = partial(progress, done=number, total=len(changes))
+        tell(f"retention of {change.table.name}")
         _put_in_force(client, change)
+        _wait_for_mutations(client, change.table, tell)
     progress("retention", len(changes), len(changes))
     after = {table.name: table for table in tables(client)}
     return [_read_back(client, change, after[change.table.name]) for change in changes]
@@ -138,24 +141,42 @@ def _change(client: Client, table: Table, period: Period | None, now: int) -> Ch
 def _put_in_force(client: Client, change: Change) -> None:
     table, doing = change.table, f"the retention of {change.table.name}"
     if change.period is not None:
-        run(client, doing, f"ALTER TABLE {table.sql} MODIFY TTL {change.period.sql} SETTINGS mutations_sync = 0")
+        set_period(client, table, change.period)
         run(
             client, doing,
             f"ALTER TABLE {table.sql} DELETE WHERE ingested_at <= {_AT} SETTINGS mutations_sync = 0",
             cutoff=change.cutoff,
         )  # fmt: skip
     elif table.ttl:
-        run(client, doing, f"ALTER TABLE {table.sql} REMOVE TTL SETTINGS mutations_sync = 0")
-    wait_for_mutations(client, table)
+        remove_period(client, table)
 
 
-def wait_for_mutations(client: Client, table: Table) -> None:
-    """Wait until the engine has rewritten what it was told to; the store takes and answers meanwhile.
+def set_period(client: Client, table: Table, period: Period) -> None:
+    """Let a table keep its rows so long from now on; its parts learn of it in the background.
 
     Raises:
-        StoreError: the engine cannot.
+        QueryError: the store refused it.
 
     """
+    doing = f"the retention of {table.name}"
+    # in two steps: the first alone would keep a store's one writing connection until every part is rewritten
+    run(client, doing, f"ALTER TABLE {table.sql} MODIFY TTL {period.sql} SETTINGS materialize_ttl_after_modify = 0")
+    run(client, doing, f"ALTER TABLE {table.sql} MATERIALIZE TTL SETTINGS mutations_sync = 0")
+
+
+def remove_period(client: Client, table: Table) -> None:
+    """Let a table that has a TTL keep its rows for ever.
+
+    Raises:
+        QueryError: the store refused it.
+
+    """
+    doing = f"the retention of {table.name}"
+    run(client, doing, f"ALTER TABLE {table.sql} REMOVE TTL SETTINGS materialize_ttl_after_modify = 0")
+
+
+def _wait_for_mutations(client: Client, table: Table, tell: Callable[[str], None]) -> None:
+    """Wait until the engine has rewritten what it was told to; the store takes and answers meanwhile."""
     doing = f"the state of {table.name}"
     while undone := rows(client, doing, _UNDONE, database=table.database, name=table.name):
         if failure := undone[0]["failure"]:
@@ -163,6 +184,7 @@ def wait_for_mutations(client: Client, table: Table) -> None:
                 f"The engine cannot rewrite {table.name}: {failure.splitlines()[0]}",
                 fix="It keeps trying. See `otel-obs store size` for the room on the disk.",
             )
+        tell(f"retention of {table.name}: {undone[-1]['parts_to_do']} parts left")
         time.sleep(_POLL_SECONDS)
 
 

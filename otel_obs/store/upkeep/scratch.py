@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_obs.errors import SchemaError
 from otel_obs.store.migrate import migrations
 from otel_obs.store.upkeep.asking import quoted, refused, rows, run
+from otel_obs.store.upkeep.retention import remove_period
 from otel_obs.store.upkeep.tables import tables
 
 if TYPE_CHECKING:
@@ -47,11 +48,7 @@ def build(client: Client, database: str, recorded: Sequence[tuple[int, str, str]
     migrate_into(client, database, ours)
     for table in tables(client, database=database):
         if table.ttl:
-            # no mutation: it would wait for merges, which a snapshot has stopped
-            run(
-                client, f"to keep all rows in {database}",
-                f"ALTER TABLE {table.sql} REMOVE TTL SETTINGS materialize_ttl_after_modify = 0",
-            )  # fmt: skip
+            remove_period(client, table)
 
 
 def migrate_into(client: Client, database: str, steps: Sequence[Migration]) -> None:

@@ -177,7 +177,8 @@ def of_restore(path: Path, restored: Restored) -> Answer:
             f"{copy.name}={copy.retention}" for copy in manifest.tables if copy.name in restored.kept_for_ever
         )
         sentence += (
-            f" Kept for ever, because their rule would have removed old rows at once: see `store retention {rules}`."
+            " Kept for ever now, because their rule would have removed old rows at once; to let them go: "
+            f"otel-obs store retention {rules}."
         )
     data = {
         **_manifest(path, manifest), "migrated": list(restored.migrated),
