@@ -25,6 +25,7 @@ from otel_obs.store.upkeep.manifest import Manifest, read
 from otel_obs.store.upkeep.periods import period
 from otel_obs.store.upkeep.restore import restore
 from otel_obs.store.upkeep.retention import apply, planned
+from otel_obs.store.upkeep.slices import slices
 from otel_obs.store.upkeep.tables import tables
 
 if TYPE_CHECKING:
@@ -190,6 +191,22 @@ def test_a_backup_of_a_running_store_is_one_moment_of_it(tmp_path: Path, otlp: M
             missing = "SELECT count() FROM otel.otel_traces FINAL WHERE SpanId NOT IN (SELECT span_id FROM otel.{})"
             assert client.query(missing.format("decisions")).result_rows[0][0] == 1
             assert client.query(missing.format("gates")).result_rows[0][0] == 1
+
+
+def test_slices_have_every_row_once_however_the_times_lie(tmp_path: Path, otlp: ModuleType) -> None:
+    """A store bounds each query, so what is large is read in slices: by weeks, hours, and inside one hour."""
+    hour = 3_600_000_000_000
+    ats = [otlp.NOON + n for n in range(300)] + [otlp.NOON + n * hour for n in range(-400, 400)]
+    ats += [-(2**61), 2**62, -1, 0, 0]  # of 1896, of 2116
+    with _store(tmp_path / "source") as client:
+        otlp.insert(client, "otel_traces", [otlp.span_row({}, number=n, at=at) for n, at in enumerate(ats, 1)])
+        table = next(table for table in tables(client) if table.name == "otel_traces")
+        found = []
+        for each in slices(client, table, most=50):
+            query = f"SELECT SpanId FROM {table.sql} FINAL WHERE {each.condition}"
+            found.append([row[0] for row in client.query(query, parameters=dict(each.parameters)).result_rows])
+    assert sorted(int(id_, 16) for ids in found for id_ in ids) == list(range(1, len(ats) + 1))
+    assert max(map(len, found)) < 100
 
 
 def _agrees(client: Client, manifest: Manifest) -> None:

@@ -16,6 +16,7 @@ from otel_obs.store.upkeep import scratch
 from otel_obs.store.upkeep.asking import quoted, refused, rows, silent
 from otel_obs.store.upkeep.content import content
 from otel_obs.store.upkeep.manifest import DataFile, Manifest, TableCopy, Writer
+from otel_obs.store.upkeep.slices import slices
 from otel_obs.store.upkeep.snapshot import snapshot
 from otel_obs.store.upkeep.tables import tables
 
@@ -31,13 +32,7 @@ if TYPE_CHECKING:
 _PIECE: Final = 1 << 20
 # A file is one INSERT when it comes back, and ports refuse bodies of more than 256 MiB.
 _FULL: Final = 64 << 20
-_PARTITIONS_AT_ONCE: Final = 64
-_PARTITIONS: Final = """
-SELECT partition_id FROM system.parts
-WHERE active AND database = {database:String} AND table = {name:String}
-GROUP BY partition_id ORDER BY partition_id
-"""
-_ROWS: Final = "SELECT {columns} FROM {table} FINAL WHERE has({{ids:Array(String)}}, _partition_id)"
+_ROWS: Final = "SELECT {columns} FROM {table} FINAL WHERE {condition}"
 _OTHERS: Final = """
 SELECT name FROM system.tables
 WHERE database = {database:String} AND engine LIKE '%MergeTree'
@@ -118,15 +113,12 @@ def _copy(client: Client, table: Table, directory: Path, retention: str) -> Tabl
 
 
 def _text(client: Client, table: Table) -> Iterator[bytes]:
-    """The table's rows as tab-separated text, neighbouring partitions together."""
-    doing = f"the rows of {table.name}"
-    found = rows(client, doing, _PARTITIONS, database=table.database, name=table.name)
-    ids = [row["partition_id"] for row in found]
-    query = _ROWS.format(columns=", ".join(map(quoted, table.columns)), table=table.sql)
-    for at in range(0, len(ids), _PARTITIONS_AT_ONCE):
-        with refused(client, doing):
-            parameters = {"ids": ids[at : at + _PARTITIONS_AT_ONCE]}
-            stream: Any = client.raw_stream(query, parameters=parameters, fmt="TabSeparated")
+    """The table's rows as tab-separated text."""
+    columns = ", ".join(map(quoted, table.columns))
+    for each in slices(client, table):
+        query = _ROWS.format(columns=columns, table=table.sql, condition=each.condition)
+        with refused(client, f"the rows of {table.name}"):
+            stream: Any = client.raw_stream(query, parameters=dict(each.parameters), fmt="TabSeparated")
             try:
                 while piece := stream.read(_PIECE):
                     yield piece

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.store.upkeep.asking import quoted, rows
+from otel_obs.store.upkeep.slices import slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
 
     from otel_obs.store.upkeep.tables import Table
 
+_MODULUS: Final = 1 << 64
 # Of each row's text, which is what a backup's file holds of it: hashes of the types' own bytes may change with an
 # engine's version. A sum, not an exclusive or, in which two equal rows would vanish.
 _CONTENT: Final = """
 SELECT
     count() AS rows, sum(sipHash64(formatRowNoNewline('TabSeparated', {columns}))) AS checksum,
-    if(count() = 0, NULL, toUnixTimestamp(min(ingested_at))) AS first_arrival,
-    if(count() = 0, NULL, toUnixTimestamp(max(ingested_at))) AS last_arrival
+    toUnixTimestamp(min(ingested_at)) AS first_arrival, toUnixTimestamp(max(ingested_at)) AS last_arrival
 FROM {table} FINAL
+WHERE {condition}
 """
 
 
@@ -42,5 +44,16 @@ def content(client: Client, table: Table, columns: Sequence[str]) -> Content:
         QueryError: the store refused the query.
 
     """
-    query = _CONTENT.format(table=table.sql, columns=", ".join(map(quoted, columns)))
-    return Content(**rows(client, f"the checksum of {table.name}", query)[0])
+    doing, names = f"the checksum of {table.name}", ", ".join(map(quoted, columns))
+    found = [
+        rows(
+            client, doing, _CONTENT.format(table=table.sql, columns=names, condition=each.condition), **each.parameters
+        )[0]
+        for each in slices(client, table)
+    ]
+    return Content(
+        rows=sum(part["rows"] for part in found),
+        checksum=sum(part["checksum"] for part in found) % _MODULUS,
+        first_arrival=min((part["first_arrival"] for part in found if part["rows"]), default=None),
+        last_arrival=max((part["last_arrival"] for part in found if part["rows"]), default=None),
+    )

@@ -80,16 +80,16 @@ def _fill(client: Client, own: Sequence[Table]) -> None:
     doing = "a snapshot"
     raw = {row["name"] for row in rows(client, doing, _RAW, database=DATABASE)}
     before = _blocks(client, raw)
-    running = rows(client, doing, _RUNNING)[0]
+    begun = rows(client, doing, _RUNNING)[0]
     for table in own:
         if table.name not in raw:
             _share(client, table)
-    _wait(client, running["ids"])
+    _wait(client, rows(client, doing, _RUNNING)[0]["ids"])
     for table in own:
         if table.name in raw:
             _share(client, table)
-    if running["ids"] or before != _blocks(client, raw):
-        since = running["now"] - int(running["longest"]) - _SLACK_SECONDS
+    if begun["ids"] or before != _blocks(client, raw):
+        since = begun["now"] - int(begun["longest"]) - _SLACK_SECONDS
         for name in sorted(raw):
             copy = f"{quoted(scratch.SNAPSHOT)}.{quoted(name)}"
             run(

@@ -73,10 +73,10 @@ def of_size(size: Size) -> Answer:
 
 
 def of_rules(changes: Sequence[Change]) -> Answer:
-    """The rules in force, and what is past them: it goes with the part that it lies in."""
+    """The rules in force, and what is past them: it goes when its part is merged, or is past as a whole."""
     past = sum(change.goes.rows for change in changes)
     sentence = f"{len(changes)} tables keep their rows for a time counted from arrival; "
-    sentence += f"{past:,} rows are past it, and go when all of their part is." if past else "no row is past it."
+    sentence += f"{past:,} rows are past it, and go as the engine merges." if past else "no row is past it."
     return Answer(
         sentence=sentence,
         data=_plain([_rule(change, retention=change.table.retention) for change in changes]),
