@@ -40,10 +40,12 @@ def cell(value: Any) -> str:
     return str(value).translate(_CONTROL)
 
 
-def screen(answer: Answer) -> None:
+def screen(answer: Answer[Any]) -> None:
     """Print the sentence, then the tables."""
     out = console()
     out.print(Text(answer.sentence.translate(_CONTROL), style="bold"))
+    if answer.text:
+        out.print(Text(answer.text.translate(_CONTROL)))
     for table in answer.tables:
         out.print(_drawn(table))
 
@@ -61,12 +63,12 @@ def _drawn(table: Table) -> RichTable:
     return drawn
 
 
-def as_json(answer: Answer) -> str:
+def as_json(answer: Answer[Any]) -> str:
     """The answer's data."""
     return json.dumps(answer.data, indent=2, ensure_ascii=False, default=str).translate(_ESCAPED)
 
 
-def as_csv(answer: Answer) -> str:
+def as_csv(answer: Answer[Any]) -> str:
     """A list of rows as they are; a single answer as name and value, nested names joined by dots."""
     out = io.StringIO()
     if isinstance(answer.data, list):
@@ -92,9 +94,11 @@ def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
     return [(name, _csv_cell(value))]
 
 
-def as_markdown(answer: Answer) -> str:
+def as_markdown(answer: Answer[Any]) -> str:
     """The sentence and the tables, as Markdown."""
     parts = [answer.sentence.translate(_CONTROL)]
+    if answer.text:
+        parts.append(f"```\n{answer.text.translate(_CONTROL)}\n```")
     for table in answer.tables:
         lines = [f"**{table.title}**\n"] if table.title else []
         lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]

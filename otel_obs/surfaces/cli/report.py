@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from otel_obs.reports.registry import REPORTS, Parameter, Report
+from otel_obs.reports.registry import REPORTS
 from otel_obs.reports.registry import report as find
 from otel_obs.reports.run import read, run
 from otel_obs.surfaces.cli import render
 from otel_obs.surfaces.cli.store import STORE_OPTIONS, opened
+
+if TYPE_CHECKING:
+    from otel_obs.reports.report import Parameter, Report
 
 
 class _Reports(click.Group):
@@ -35,13 +38,13 @@ def _option(parameter: Parameter) -> Any:
         return click.Argument([parameter.name])
     shown = f"{parameter.doc} [default: {parameter.default}]" if parameter.default else parameter.doc
     return click.Option(
-        [f"--{parameter.name}", parameter.name],
+        [f"--{parameter.name.replace('_', '-')}", parameter.name],
         metavar="|".join(parameter.choices) or parameter.kind.upper(),
         help=shown,
     )
 
 
-def _command(row: Report) -> click.Command:
+def _command(row: Report[Any]) -> click.Command:
     names = [parameter.name for parameter in row.parameters]
 
     @click.pass_context
