@@ -94,7 +94,8 @@ def _send(port: int, bodies: list[bytes]) -> None:
 def _store(directory: Path) -> tuple[subprocess.Popen[bytes], Addresses]:
     ports = directory / "ports.json"
     command = [sys.executable, "-m", "otel_obs.surfaces.cli", "up", "--data", str(directory / "data")]
-    command += ["--ports-file", str(ports), "--otlp-port", "0", "--clickhouse-port", "0", "--web-port", "0"]
+    command += ["--ports-file", str(ports), "--otlp-port", "0", "--otlp-grpc-port", "0"]
+    command += ["--clickhouse-port", "0", "--web-port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
     while (addresses := Addresses.read(ports)) is None:
         if process.poll() is not None:

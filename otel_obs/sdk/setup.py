@@ -20,6 +20,7 @@ from opentelemetry import _logs, trace
 from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.errors import MissingExtraError, SettingError
+from otel_obs.sdk import protocol
 from otel_obs.sdk.ending import Ending, ShutdownReport, Tally, in_child
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def _set_up(wanted: Settings) -> Settings:
         if _process.has_ended:
             _log.warning("configure() was called after shutdown(): what is said from now on is sent nowhere.")
         return replace(wanted, **fixed)
+    protocol.tell_what_is_not_spoken(wanted)
     resource = _resource(wanted)
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         _set_up_spans(wanted, resource)
@@ -213,42 +215,37 @@ def _set_up_logs(wanted: Settings, resource: Resource) -> None:
     _process.endings.append(Ending(provider.shutdown))
 
 
-def _speaks_grpc(signal: str) -> bool:
-    chosen = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-    return chosen == "grpc"
-
-
-def _url(wanted: Settings, signal: str, path: str) -> str | None:
-    """Where a signal goes; None where the user named a place for this signal, which the exporter reads itself."""
-    if os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"):
-        return None
-    return wanted.endpoint.rstrip("/") + path
-
-
 def _span_exporter(wanted: Settings) -> SpanExporter:
-    if _speaks_grpc("TRACES"):
+    way = protocol.way(wanted, "TRACES")
+    if way.protocol == protocol.GRPC:
         try:
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
         except ImportError:
-            raise MissingExtraError("OTEL_EXPORTER_OTLP_PROTOCOL=grpc", extra="grpc") from None
-        exporter: SpanExporter = GrpcSpanExporter()
+            raise MissingExtraError(f"{protocol.VARIABLE}=grpc", extra="grpc") from None
+        exporter: SpanExporter = GrpcSpanExporter(endpoint=way.place)
         return exporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter(endpoint=_url(wanted, "TRACES", "/v1/traces"))
+    return OTLPSpanExporter(endpoint=_url(way, "/v1/traces"))
 
 
 def _log_exporter(wanted: Settings) -> LogRecordExporter:
-    if _speaks_grpc("LOGS"):
+    way = protocol.way(wanted, "LOGS")
+    if way.protocol == protocol.GRPC:
         try:
             from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
         except ImportError:
-            raise MissingExtraError("OTEL_EXPORTER_OTLP_PROTOCOL=grpc", extra="grpc") from None
-        exporter: LogRecordExporter = GrpcLogExporter()
+            raise MissingExtraError(f"{protocol.VARIABLE}=grpc", extra="grpc") from None
+        exporter: LogRecordExporter = GrpcLogExporter(endpoint=way.place)
         return exporter
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
-    return OTLPLogExporter(endpoint=_url(wanted, "LOGS", "/v1/logs"))
+    return OTLPLogExporter(endpoint=_url(way, "/v1/logs"))
+
+
+def _url(way: protocol.Way, path: str) -> str:
+    """Where a signal goes over HTTP: a place that was named for it alone is taken as it is."""
+    return way.place if way.is_own else way.place.rstrip("/") + path
 
 
 def _all_within(calls: list[Callable[[], Any]], seconds: float) -> bool:

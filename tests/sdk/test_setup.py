@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_obs.sdk.ids import SeededIds
 
@@ -136,6 +139,56 @@ def test_a_protocol_whose_extra_is_not_installed_names_it(run: Run) -> None:
     done = run(blocked + CONFIGURE, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
     assert out(done) == "False False 0"
     assert "pip install 'otel-obs[grpc]'" in done.stderr
+
+
+class _OverGrpc:
+    """A collector in miniature that speaks gRPC: what was decided."""
+
+    def __init__(self) -> None:
+        self.whats: list[str] = []
+        self._server = grpc.server(ThreadPoolExecutor(2))
+        handler = grpc.unary_unary_rpc_method_handler(self._export)
+        for signal in ("trace.v1.Trace", "logs.v1.Logs"):
+            name = f"opentelemetry.proto.collector.{signal}Service"
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"Export": handler}),))
+        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def _export(self, body: bytes, _context: Any) -> bytes:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            self.whats += [span.attributes[0].value.string_value for span in resource.scope_spans[0].spans]
+        return b""
+
+    def close(self) -> None:
+        self._server.stop(None).wait()
+
+
+def test_grpc_is_spoken_where_the_user_chose_it_wherever_the_endpoint_was_given(run: Run) -> None:
+    program = """
+import sys, otel_obs as obs
+obs.configure(**dict(pair.split("=", 1) for pair in sys.argv[1:]))
+obs.decide("hold")
+print(obs.shutdown().undelivered)
+"""
+    there = _OverGrpc()
+    try:
+        for arguments, variables in (
+            ([f"endpoint={there.endpoint}"], {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}),
+            ([], {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": there.endpoint}),
+            ([], {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": there.endpoint}),
+        ):
+            assert out(run(program, *arguments, **variables)) == "0"
+    finally:
+        there.close()
+    assert there.whats == ["hold"] * 3
+
+
+def test_a_protocol_that_is_not_spoken_is_named_once_and_http_is_sent(run: Run, collector: Any) -> None:
+    program = CONFIGURE + "obs.shutdown()\n"
+    done = run(program, f"endpoint={collector.endpoint}", OTEL_EXPORTER_OTLP_PROTOCOL="http/json")
+    assert out(done) == "True False 1"
+    assert done.stderr.count("OTEL_EXPORTER_OTLP_PROTOCOL=http/json is not spoken here: http/protobuf is sent") == 1
+    assert {record["path"] for record in collector.records} == {"/v1/traces"}
 
 
 @pytest.mark.parametrize(

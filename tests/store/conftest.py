@@ -99,7 +99,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(data: Path) -> Iterator[Server]:
     """A running store on free ports."""
-    running = Server(data, Ports(otlp=0, clickhouse=0, web=0))
+    running = Server(data, Ports(otlp=0, clickhouse=0, web=0, otlp_grpc=0))
     yield running
     running.stop()
 

@@ -12,14 +12,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
 
 from otel_obs.reports.registry import REPORTS
 from otel_obs.store.client import open_directory
+from otel_obs.store.embedded import otlp_http
 from otel_obs.store.embedded.directory import DataDirectory
+from otel_obs.store.embedded.listener import Listener
+from otel_obs.store.embedded.otlp_grpc import GrpcListener
+from otel_obs.store.embedded.otlp_intake import Intake
 from otel_obs.store.migrate import migrate
 from otel_obs.surfaces.cli.commands import otel_obs
 
@@ -363,6 +367,29 @@ def test_doctor_names_what_keeps_records_from_arriving_and_the_way_out(
     assert printed.exit_code == 1
     assert "wrong" in printed.stdout
     assert "\x1b" not in printed.stdout
+
+
+@pytest.fixture(scope="module")
+def ways_in() -> Any:
+    """The store's two ways in: over HTTP and over gRPC."""
+    intake = Intake(cast("Any", None))
+    with GrpcListener(intake, port=0) as grpc, Listener(otlp_http.application(intake), port=0, what="HTTP") as http:
+        yield {"grpc": f"http://127.0.0.1:{grpc.port}", "http/protobuf": http.url}
+
+
+def test_doctor_asks_the_port_what_it_speaks(ways_in: dict[str, str]) -> None:
+    for protocol, at in ways_in.items():
+        given = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        code, found = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT=at, **given)
+        assert (code, found["protocol"]["found"]) == (0, protocol), found
+        [other] = set(ways_in) - {protocol}
+        code, found = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT=ways_in[other], **given)
+        wrong = found["OTLP endpoint"]
+        assert (code, wrong["ok"]) == (1, False)
+        assert f"speaks {'gRPC' if other == 'grpc' else 'HTTP'}, and" in wrong["found"]
+        assert wrong["fix"]
+    code, found = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT=ways_in["http/protobuf"], OTEL_EXPORTER_OTLP_PROTOCOL="http/json")
+    assert (code, found["protocol"]["found"]) == (1, "http/json was asked for, and http/protobuf is sent")
 
 
 def test_doctor_tells_who_has_the_data(data: Path, tmp_path: Path, endpoint: str) -> None:

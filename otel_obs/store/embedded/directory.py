@@ -30,11 +30,17 @@ class Addresses:
     otlp_port: int
     clickhouse_port: int
     web_port: int
+    otlp_grpc_port: int = 0  # 0: gRPC is not spoken
 
     @property
     def otlp_url(self) -> str:
         """OTLP over HTTP."""
         return f"http://{self.host}:{self.otlp_port}"
+
+    @property
+    def otlp_grpc_url(self) -> str:
+        """OTLP over gRPC; empty where it is not spoken."""
+        return f"http://{self.host}:{self.otlp_grpc_port}" if self.otlp_grpc_port else ""
 
     @property
     def clickhouse_url(self) -> str:

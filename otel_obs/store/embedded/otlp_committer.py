@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import QueryError, StoreError
-from otel_obs.store.embedded.otlp_insert import Signal, Spool
+from otel_obs.store.embedded.otlp_insert import Form, Spool
 
 if TYPE_CHECKING:
     from otel_obs.store.embedded.engine import Engine
@@ -39,7 +39,7 @@ class BodyError(StoreError):
 
 @dataclass
 class _Waiting:
-    signal: Signal
+    form: Form
     body: bytes
     done: Future[None] = field(default_factory=Future)
 
@@ -61,8 +61,8 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="otel_obs committer", daemon=True)
         self._thread.start()
 
-    def commit(self, signal: Signal, body: bytes) -> Future[None]:
-        """Store a protobuf ``body``; the future ends when the engine has its rows.
+    def commit(self, form: Form, body: bytes) -> Future[None]:
+        """Store a ``body`` of ``form``; the future ends when the engine has its rows.
 
         The future raises ``BodyError`` where the engine cannot read the body, ``StoreError`` where it cannot be stored.
 
@@ -76,7 +76,7 @@ class Committer:
             if self._bytes and self._bytes + len(body) > self._most_waiting:
                 raise BusyError(f"{self._bytes} bytes wait to be stored.", fix="Send it again later.")
             self._bytes += len(body)
-            waiting = _Waiting(signal, body)
+            waiting = _Waiting(form, body)
             self._arrived.put(waiting)
         return waiting.done
 
@@ -94,8 +94,8 @@ class Committer:
             size = sum(len(waiting.body) for waiting in taken)
             # A sender that has gone away was never answered: it sends again, or has given up.
             wanted = [waiting for waiting in taken if waiting.done.set_running_or_notify_cancel()]
-            for signal in Signal:
-                self._store(signal, [waiting for waiting in wanted if waiting.signal is signal])
+            for form in Form:
+                self._store(form, [waiting for waiting in wanted if waiting.form is form])
             with self._lock:
                 self._bytes -= size
 
@@ -128,19 +128,19 @@ class Committer:
         self._last_group = len(taken)
         return taken
 
-    def _store(self, signal: Signal, group: list[_Waiting]) -> None:
+    def _store(self, form: Form, group: list[_Waiting]) -> None:
         """Store a group in one statement; where that fails, its halves, so that a bad body is refused alone."""
         if not group:
             return
         try:
-            self._insert(signal, group)
+            self._insert(form, group)
         except QueryError as error:
             if len(group) == 1:
                 group[0].done.set_exception(BodyError(str(error), code=error.code))
                 return
             middle = len(group) // 2
-            self._store(signal, group[:middle])
-            self._store(signal, group[middle:])
+            self._store(form, group[:middle])
+            self._store(form, group[middle:])
         except OSError as error:
             full = error.errno in {errno.ENOSPC, errno.EDQUOT}
             fix = "Free space on the data directory's disk." if full else "See the data directory."
@@ -153,14 +153,14 @@ class Committer:
             for waiting in group:
                 waiting.done.set_result(None)
 
-    def _insert(self, signal: Signal, group: list[_Waiting]) -> None:
+    def _insert(self, form: Form, group: list[_Waiting]) -> None:
         files = []
         try:
             for waiting in group:
                 file = self._spool.directory / f"body{next(self._names)}"
                 files.append(file)
                 file.write_bytes(waiting.body)
-            self._engine.write(self._spool.statement(signal, [file.name for file in files]))
+            self._engine.write(self._spool.statement(form, [file.name for file in files]))
             if shutil.disk_usage(self._spool.directory).free < _LEAST_FREE_BYTES:  # the engine would not have noticed
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:

@@ -13,6 +13,7 @@ from otel_obs.surfaces.cli.demo import demo
 from otel_obs.surfaces.cli.doctor import doctor
 from otel_obs.surfaces.cli.report import report
 from otel_obs.surfaces.cli.up import up
+from otel_obs.surfaces.cli.upkeep import store
 
 _EPILOG = """\b
 Exit codes: 0 answered; 1 failed; 2 asked wrongly; 3 the id that was asked for is not there.
@@ -45,5 +46,5 @@ def otel_obs() -> None:
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
-for _command in (up, report, demo, doctor):
+for _command in (up, report, store, demo, doctor):
     otel_obs.add_command(_command)

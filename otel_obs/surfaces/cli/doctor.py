@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,9 @@ from rich.text import Text
 
 from otel_obs import settings
 from otel_obs.errors import SettingError
+from otel_obs.sdk import protocol
 from otel_obs.surfaces.cli.render import console
+from otel_obs.surfaces.cli.spoken import spoken
 
 _EXTRAS: Final = {"grpc": "opentelemetry.exporter.otlp.proto.grpc", "query": "clickhouse_connect", "local": "chdb"}
 _CONNECT_SECONDS: Final = 1.0
@@ -53,7 +56,7 @@ def _settings() -> list[Finding]:
             )
             continue
         source = f"from {variable}" if variable else f"default; {row.variables[0]}"
-        findings.append(Finding(about=row.name, found=f"{_shown(repr(value))}  ({source})"))
+        findings.append(Finding(about=row.name, found=f"{_shown(row.shown(value))}  ({source})"))
     return findings
 
 
@@ -74,36 +77,52 @@ def _switches() -> list[Finding]:
     return findings or [Finding(about="recording", found="on")]
 
 
-def _reachable(endpoint: str) -> Finding:
+def _ways(wanted: settings.Settings) -> list[protocol.Way]:
+    """How the signals leave; once where all leave alike."""
+    return list(dict.fromkeys(protocol.way(wanted, signal) for signal in protocol.SIGNALS))
+
+
+def _reachable(way: protocol.Way) -> Finding:
     about = "OTLP endpoint"
     try:
-        parts = urlsplit(endpoint)
+        parts = urlsplit(way.place if "//" in way.place else f"//{way.place}")
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_SECONDS):
             pass
     except (OSError, ValueError) as error:
         return Finding(
-            about=about, found=f"nobody answers at {_shown(endpoint)}: {error}", ok=False,
+            about=about, found=f"nobody answers at {_shown(way.place)}: {error}", ok=False,
             fix="Start the store with `otel-obs up`, or point OTEL_EXPORTER_OTLP_ENDPOINT at a collector.",
         )  # fmt: skip
-    if port == 4317:  # noqa: PLR2004 - OTLP/gRPC's port
+    at = f"{parts.hostname}:{port}"
+    there = spoken(parts.hostname or "", port) if parts.scheme != "https" else frozenset()
+    wanted = "grpc" if way.protocol == protocol.GRPC else "http"
+    if not there or wanted in there:
+        return Finding(about=about, found=f"{at} answers")
+    if wanted == "http":
         return Finding(
-            about=about, found="4317 is the port of OTLP over gRPC, and HTTP is spoken", ok=False,
-            fix="Use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc with `pip install 'otel-obs[grpc]'`.",
+            about=about, found=f"{at} speaks gRPC, and {way.protocol} is sent there", ok=False,
+            fix="Use the port of OTLP over HTTP (4318 as a rule), or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc with "
+            "`pip install 'otel-obs[grpc]'`.",
         )  # fmt: skip
-    return Finding(about=about, found=f"{parts.hostname}:{port} answers")
+    return Finding(
+        about=about, found=f"{at} speaks HTTP, and gRPC is sent there", ok=False,
+        fix="Use the port of OTLP over gRPC (4317 as a rule), or unset OTEL_EXPORTER_OTLP_PROTOCOL: then HTTP is sent.",
+    )  # fmt: skip
 
 
-def _protocol() -> list[Finding]:
-    chosen = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
-    if chosen == "grpc" and not _installed("opentelemetry.exporter.otlp.proto.grpc"):
-        return [
-            Finding(
-                about="protocol", found="OTEL_EXPORTER_OTLP_PROTOCOL=grpc without its package", ok=False,
-                fix="pip install 'otel-obs[grpc]', or unset it: HTTP is spoken then.",
-            )
-        ]  # fmt: skip
-    return [Finding(about="protocol", found=chosen or "http/protobuf")]
+def _spoken_by_us(way: protocol.Way) -> Finding:
+    if way.protocol == protocol.GRPC and not _installed("opentelemetry.exporter.otlp.proto.grpc"):
+        return Finding(
+            about="protocol", found=f"{protocol.VARIABLE}=grpc without its package", ok=False,
+            fix="pip install 'otel-obs[grpc]', or unset it: HTTP is spoken then.",
+        )  # fmt: skip
+    if not way.is_understood:
+        return Finding(
+            about="protocol", found=f"{way.asked} was asked for, and {way.protocol} is sent", ok=False,
+            fix=f"Set {protocol.VARIABLE} to {protocol.HTTP} or {protocol.GRPC}, or unset it.",
+        )  # fmt: skip
+    return Finding(about="protocol", found=way.protocol)
 
 
 def _installed(module: str) -> bool:
@@ -133,13 +152,10 @@ def _directory(data: Path) -> Finding:
 def examine(data: Path | None) -> list[Finding]:
     """Look at everything; never raises."""
     findings = [*_switches(), *_settings()]
-    try:
-        endpoint = settings.resolve(enabled=True).endpoint
-    except SettingError:
-        endpoint = ""
-    if endpoint and os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") != "grpc":
-        findings.append(_reachable(endpoint))
-    findings += [*_protocol(), *_extras()]
+    with suppress(SettingError):
+        ways = _ways(settings.resolve(enabled=True))
+        findings += [*map(_reachable, ways), *map(_spoken_by_us, ways)]
+    findings += _extras()
     if data is not None and _installed("chdb"):
         findings.append(_directory(data))
     return findings

@@ -43,8 +43,23 @@ def _port_option(name: str, default: int, doc: str) -> Callable[[Any], Any]:
 @_port_option("otlp", 4318, "OTLP over HTTP, from bots.")
 @_port_option("clickhouse", 8123, "ClickHouse's HTTP interface, for clients.")
 @_port_option("web", 8318, "/healthz, /readyz and /metrics.")
+@click.option(
+    "--otlp-grpc-port",
+    metavar="PORT",
+    type=_PORT,
+    show_default="4317, if it is free",
+    help="OTLP over gRPC, from bots. 0 = any free port.",
+)
 @click.option("--ports-file", metavar="FILE", type=_FILE, help="Write the ports there, as JSON, once the store is up.")
-def up(data: Path | None, otlp_port: int, clickhouse_port: int, web_port: int, ports_file: Path | None) -> None:
+def up(
+    *,
+    data: Path | None,
+    otlp_port: int,
+    clickhouse_port: int,
+    web_port: int,
+    otlp_grpc_port: int | None,
+    ports_file: Path | None,
+) -> None:
     """Start the store on this machine: one process, no Docker. Ctrl-C or SIGTERM stops it, nothing is lost."""
     try:
         from otel_obs.store.embedded.server import Ports, Server
@@ -54,11 +69,12 @@ def up(data: Path | None, otlp_port: int, clickhouse_port: int, web_port: int, p
     # Blocked in every thread that starts from here on, and taken by sigwait: the engine installs handlers of its own.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     place = data or default_data()
-    server = Server(place, Ports(otlp=otlp_port, clickhouse=clickhouse_port, web=web_port))
+    server = Server(place, Ports(otlp=otlp_port, clickhouse=clickhouse_port, web=web_port, otlp_grpc=otlp_grpc_port))
     try:
         at = server.addresses
         click.echo(f"store       {place}")
         click.echo(f"OTLP/HTTP   {at.otlp_url}   (OTEL_EXPORTER_OTLP_ENDPOINT)")
+        click.echo(f"OTLP/gRPC   {at.otlp_grpc_url or 'off: ' + server.grpc_is_off}")
         click.echo(f"ClickHouse  {at.clickhouse_url}   (OTEL_OBS_URL)")
         click.echo(f"health      {at.web_url}/healthz /readyz /metrics")
         if ports_file:

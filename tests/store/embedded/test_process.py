@@ -40,7 +40,7 @@ def _cli(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
 
 def _up(data: Path, *options: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """`up` where it is expected to end by itself."""
-    ports = {"--otlp-port": "0", "--clickhouse-port": "0", "--web-port": "0"}
+    ports = {"--otlp-port": "0", "--otlp-grpc-port": "0", "--clickhouse-port": "0", "--web-port": "0"}
     given = dict(zip(options[::2], options[1::2], strict=True))
     return _cli("up", "--data", str(data), *(text for pair in {**ports, **given}.items() for text in pair), **more)
 
@@ -83,7 +83,7 @@ def _ports(file: Path, process: subprocess.Popen[str]) -> dict[str, Any]:
 def _running(data: Path, *, ports_file: Path) -> Iterator[Store]:
     ports_file.unlink(missing_ok=True)
     command = [*CLI, "up", "--data", str(data), "--ports-file", str(ports_file)]
-    command += ["--otlp-port", "0", "--clickhouse-port", "0", "--web-port", "0"]
+    command += ["--otlp-port", "0", "--otlp-grpc-port", "0", "--clickhouse-port", "0", "--web-port", "0"]
     started = time.monotonic()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT, start_new_session=True
@@ -157,7 +157,9 @@ def test_it_comes_up_tells_where_and_how_it_is_and_ends_in_order(
 ) -> None:
     data = tmp_path / "new" / "data"
     with _running(data, ports_file=tmp_path / "ports.json") as store:
-        assert set(store.ports) == {"pid", "host", "otlp_port", "clickhouse_port", "web_port"}
+        assert set(store.ports) == {
+            "pid", "host", "otlp_port", "otlp_grpc_port", "clickhouse_port", "web_port",
+        }  # fmt: skip
         assert (store.ports["pid"], store.ports["host"]) == (store.process.pid, "127.0.0.1")
         assert store.get("/healthz") == (200, "ok\n")
         assert store.get("/readyz") == (200, "ready\n")
@@ -188,7 +190,7 @@ def test_it_comes_up_tells_where_and_how_it_is_and_ends_in_order(
 
         code, printed = store.end(signal.SIGINT)
     assert (code, "Traceback" in printed) == (0, False), printed
-    for name in ("otlp_port", "clickhouse_port", "web_port"):
+    for name in ("otlp_port", "otlp_grpc_port", "clickhouse_port", "web_port"):
         assert str(store.ports[name]) in printed
         with pytest.raises(OSError):  # noqa: PT011 - the port is free again
             socket.create_connection(("127.0.0.1", store.ports[name]), timeout=1)
@@ -270,7 +272,7 @@ def test_the_address_of_a_killed_store_is_not_told_as_the_holder_s(tmp_path: Pat
         assert str(store.ports["pid"]) not in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--otlp-port", "--clickhouse-port", "--web-port"])
+@pytest.mark.parametrize("option", ["--otlp-port", "--otlp-grpc-port", "--clickhouse-port", "--web-port"])
 def test_a_port_that_is_taken_is_named_with_its_option_and_the_directory_is_let_go(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

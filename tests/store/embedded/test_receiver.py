@@ -30,6 +30,7 @@ from otel_obs.store.embedded.engine import Engine
 from otel_obs.store.embedded.listener import Listener
 from otel_obs.store.embedded.otlp_committer import BodyError, Committer
 from otel_obs.store.embedded.otlp_insert import Signal, Spool
+from otel_obs.store.embedded.otlp_intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,8 @@ def small(server: Any, data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A receiver with a small limit, on the same engine."""
     engine = Engine(data / "engine", readers=1)
     committer = Committer(engine, Spool(tmp_path_factory.mktemp("spool") / "small"))
-    with Listener(otlp_http.application(committer, most_bytes=LIMIT), port=0, what="a small receiver") as listener:
+    app = otlp_http.application(Intake(committer, most_bytes=LIMIT))
+    with Listener(app, port=0, what="a small receiver") as listener:
         yield listener
     committer.close()
     engine.close()
@@ -384,7 +386,7 @@ def test_an_unknown_packing_and_unknown_places_are_refused(receiver: Any) -> Non
     reply = receiver.post("/v1/traces", b"x", content_encoding="br")
     assert reply.status == 400
     assert "gzip" in _message(reply)
-    assert receiver.post("/v1/metrics", b"", PROTOBUF).status == 404
+    assert receiver.post("/v1/profiles", b"", PROTOBUF).status == 404
     connection = http.client.HTTPConnection("127.0.0.1", receiver.port)
     connection.request("GET", "/v1/traces")
     assert connection.getresponse().status == 405
@@ -561,7 +563,7 @@ class _Refusing:
 @pytest.mark.parametrize(("code", "status"), [(444, 400), (243, 503), (241, 503)])
 def test_only_what_may_get_better_is_asked_for_again(otlp: ModuleType, receiver: Any, code: int, status: int) -> None:
     """An unreadable body is refused for good; where disk or memory failed, the sender shall come back."""
-    app = otlp_http.application(_Refusing(code))  # type: ignore[arg-type]
+    app = otlp_http.application(Intake(_Refusing(code)))  # type: ignore[arg-type]
     with Listener(app, port=0, what="a receiver") as listener:
         body = otlp.traces(otlp.decision("x")).SerializeToString()
         reply = type(receiver)(listener.port).post("/v1/traces", body)

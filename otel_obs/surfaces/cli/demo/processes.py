@@ -69,7 +69,7 @@ class Processes:
         """
         ports = self._scratch / "ports.json"
         command = ["-m", "otel_obs.surfaces.cli", "up", "--data", str(data), "--ports-file", str(ports)]
-        command += ["--otlp-port", "0", "--clickhouse-port", "0", "--web-port", "0"]
+        command += ["--otlp-port", "0", "--clickhouse-port", "0", "--web-port", "0", "--otlp-grpc-port", "0"]
         process = self._start("store", command, _environment())
         deadline = time.monotonic() + _UP_SECONDS
         while time.monotonic() < deadline and process.popen.poll() is None:

@@ -1,0 +1,1 @@
+"""Looking after what is kept: how much there is, how long it stays, and its copies elsewhere."""
