@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,8 @@ _MOST_LINES: Final = 50
 _NANOSECONDS: Final = 1_000_000_000
 _SIGNS: Final = {"at_most": "<=", "at_least": ">=", "equals": "=", "between": "in"}
 _COLOURS: Final = {"green": "32", "yellow": "33", "red": "31", "bold": "1"}
+_UNSEEN: Final = (*range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROL: Final = {**dict.fromkeys((*range(32), *_UNSEEN), "�"), 9: " ", 10: " ", 13: " "}
 _OUTCOMES: Final = ("executed", "vetoed", "held", "failed")
 _OF_OUTCOME: Final = {"executed": "green", "vetoed": "yellow", "failed": "red"}
 
@@ -131,6 +133,7 @@ class Scorecard:
 
 def rendered(card: Scorecard, form: Form, *, colour: bool = False) -> str:
     """The scorecard as text, without a newline at its end; ``colour`` adds those of a terminal, never to Markdown."""
+    card = _tamed(card)
     match form:
         case Form.COMPACT:
             lines = _compact(card, _Paint(on=colour))
@@ -139,6 +142,21 @@ def rendered(card: Scorecard, form: Form, *, colour: bool = False) -> str:
         case Form.MARKDOWN:
             lines = _markdown(card)
     return "\n".join(lines)
+
+
+def _tamed(value: Any) -> Any:
+    """The same, without signs that move a cursor, colour a screen or turn a line round: what bots write is text."""
+    match value:
+        case str():
+            return value.translate(_CONTROL)
+        case dict():
+            return {_tamed(key): _tamed(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_tamed(inner) for inner in value]
+        case Scorecard() | StageLine() | DecisionLine() | GateLine():
+            return replace(value, **{column.name: _tamed(getattr(value, column.name)) for column in fields(value)})
+        case _:
+            return value
 
 
 class _Paint:
@@ -339,8 +357,8 @@ def _markdown(card: Scorecard) -> Iterator[str]:
     facts = [
         *_identity(card)[1:],
         ("Status", card.status), ("Error", card.error), ("Idle", card.idle_reason),
-        ("Duration", took(card.duration_ns)), ("Quality", _quality(card, plain)), ("Cost", _cost(card)), ("Gaps", ", ".join(card.gaps)),
-        ("Decisions", _decided(card, plain)),
+        ("Duration", took(card.duration_ns)), ("Quality", _quality(card, plain)), ("Cost", _cost(card)),
+        ("Gaps", ", ".join(card.gaps)), ("Decisions", _decided(card, plain)),
     ]  # fmt: skip
     yield from (f"- **{name}**: {_escaped(text)}" for name, text in facts if text)
     if card.principles:

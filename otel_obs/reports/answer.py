@@ -35,7 +35,7 @@ class Answer(Generic[R]):
     """
 
     sentence: str
-    rows: Sequence[R]
+    rows: Sequence[R] = ()
     data: Any = None
     tables: Sequence[Table] = field(default_factory=tuple)
     text: str = ""

@@ -122,6 +122,11 @@ def _literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def clock(client: Client) -> int:
+    """What time it is where the store is, in whole seconds since the epoch."""
+    return int(client.query("SELECT toUnixTimestamp(now())").result_rows[0][0])
+
+
 def ask(client: Client, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Run ``queries/<name>.sql`` with its typed parameters; rows as dicts, times aware and in UTC.
 

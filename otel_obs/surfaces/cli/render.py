@@ -40,6 +40,11 @@ def cell(value: Any) -> str:
     return str(value).translate(_CONTROL)
 
 
+def style(outcome: str) -> str:
+    """The colour of an outcome or a verdict; none for other words."""
+    return _STYLES.get(outcome, "")
+
+
 def screen(answer: Answer[Any]) -> None:
     """Print the sentence, then the tables."""
     out = console()
@@ -59,13 +64,18 @@ def _drawn(table: Table) -> RichTable:
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in table.rows:
         texts = [cell(value) for value in row]
-        drawn.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in texts))
+        drawn.add_row(*(Text(text, style=style(text)) for text in texts))
     return drawn
 
 
 def as_json(answer: Answer[Any]) -> str:
     """The answer's data."""
     return json.dumps(answer.data, indent=2, ensure_ascii=False, default=str).translate(_ESCAPED)
+
+
+def one_line_json(data: Any) -> str:
+    """One object on one line, as programs read a stream of them."""
+    return json.dumps(data, ensure_ascii=False, default=str).translate(_ESCAPED)
 
 
 def as_csv(answer: Answer[Any]) -> str:
