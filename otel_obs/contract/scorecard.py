@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence  # noqa: TC003 - the types are read: by Arrow
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal  # noqa: TC003 - likewise
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from decimal import Decimal
+    from collections.abc import Iterator
 
 _WIDTH: Final = 62
 _COLUMN: Final = 27

@@ -31,7 +31,7 @@ class Answer(Generic[R]):
 
     ``rows`` are typed (times aware, in UTC; amounts ``Decimal``), ``data`` is what ``--json`` prints, ``tables`` what a
     reader sees, ``text`` stands in their place where the answer is laid out already. ``found`` is False where what was
-    asked for by its id or name is not there.
+    asked for by its id or name is not there. ``row`` is the rows' class.
     """
 
     sentence: str
@@ -40,6 +40,25 @@ class Answer(Generic[R]):
     tables: Sequence[Table] = field(default_factory=tuple)
     text: str = ""
     found: bool = True
+    row: type[R] | None = None
+
+    def to_arrow(self) -> Any:
+        """The rows as a ``pyarrow.Table``; see ``frames.arrow``."""
+        from otel_obs.reports.frames import arrow
+
+        return arrow(self.rows, self._row)
+
+    def to_pandas(self) -> Any:
+        """The rows as a ``pandas.DataFrame``; see ``frames.pandas``."""
+        from otel_obs.reports.frames import pandas
+
+        return pandas(self.rows, self._row)
+
+    @property
+    def _row(self) -> type[R]:
+        if self.row is None:
+            raise TypeError("This answer has no rows of one kind.")
+        return self.row
 
     def plainly(self, tz: tzinfo) -> Answer[R]:
         """The same answer, its data and tables as JSON knows them, times in ``tz``."""

@@ -91,7 +91,7 @@ def run(client: Client, report: Report[Any], given: Mapping[str, str], *, now: d
     answer = report.shape([report.row.of(row) for row in found], asked)
     if not found or _is_empty(answer):
         answer = _with_hint(client, report, asked, answer)
-    return answer.plainly(asked["tz"])
+    return replace(answer.plainly(asked["tz"]), row=report.answer_row)
 
 
 def for_query(asked: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
