@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.errors import SettingError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SDK_DISABLED: Final = "OTEL_SDK_DISABLED"
+_FILE: Final = "_FILE"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
@@ -45,13 +47,47 @@ def _seconds(text: str) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One row of SETTINGS. ``variables`` are tried in order; the first that is set counts."""
+    """One row of SETTINGS. ``variables`` are tried in order; the first that is set counts.
+
+    The value of a ``secret`` is never shown. Its variables that end in ``_FILE`` name the file that holds it.
+    """
 
     name: str
     variables: tuple[str, ...]
     parse: Callable[[str], Any]
     default: Any
     doc: str
+    secret: bool = False
+
+    def shown(self, value: Any) -> str:
+        """``value`` as others may see it."""
+        return ("set" if value else "not set") if self.secret else repr(value)
+
+    def text(self, variable: str, environment: Mapping[str, str]) -> str:
+        """What ``variable`` says, or the file that it names.
+
+        Raises:
+            ValueError: the file cannot be read, or is empty.
+
+        """
+        given = environment[variable]
+        return secret_in(Path(given)) if self.secret and variable.endswith(_FILE) else given
+
+
+def secret_in(file: Path) -> str:
+    """The first line of ``file``.
+
+    Raises:
+        ValueError: it cannot be read, or its first line is empty.
+
+    """
+    try:
+        first, _, _ = file.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: {getattr(error, 'strerror', None) or 'no text'}") from None
+    if not first.rstrip("\r"):
+        raise ValueError(f"{file} has an empty first line")
+    return first.rstrip("\r")
 
 
 SETTINGS: Final[tuple[Setting, ...]] = (
@@ -147,6 +183,30 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="",
         doc="The data directory that is served, or asked without a server.",
     ),
+    Setting(
+        name="user",
+        variables=("OTEL_OBS_USER",),
+        parse=str,
+        default="",
+        doc="As whom the store is asked: `default` or `reader`; one in the URL counts first. Else `default`.",
+    ),
+    Setting(
+        name="store_password",
+        variables=("OTEL_OBS_PASSWORD", "OTEL_OBS_PASSWORD_FILE"),
+        parse=str,
+        default="",
+        doc="The password of the store's user `default`, who reads and writes: asked for by `otel-obs up`, given by "
+        "whoever asks. `…_FILE` names a file whose first line it is.",
+        secret=True,
+    ),
+    Setting(
+        name="reader_password",
+        variables=("OTEL_OBS_READER_PASSWORD", "OTEL_OBS_READER_PASSWORD_FILE"),
+        parse=str,
+        default="",
+        doc="The password of the store's user `reader`, who only reads. Else that of `default`.",
+        secret=True,
+    ),
 )
 
 
@@ -167,6 +227,9 @@ class Settings:
     shutdown_timeout: float = 5.0
     url: str = ""
     data: str = ""
+    user: str = ""
+    store_password: str = field(default="", repr=False)
+    reader_password: str = field(default="", repr=False)
 
 
 def sdk_disabled(environment: Mapping[str, str] = os.environ) -> bool:
@@ -204,13 +267,11 @@ def resolve(
             if given.get(row.name) is not None:
                 values[row.name] = _checked(row, given[row.name])
             elif variable is not None:
-                values[row.name] = row.parse(environment[variable])
+                values[row.name] = row.parse(row.text(variable, environment))
         except ValueError as error:
-            shown = (
-                f"{row.name}={given[row.name]!r}"
-                if given.get(row.name) is not None
-                else f"{variable}={environment[variable or '']!r}"
-            )
+            by_name = given.get(row.name) is not None
+            value = "" if row.secret else f"={given[row.name] if by_name else environment[variable or '']!r}"
+            shown = f"{row.name if by_name else variable}{value}"
             refuse(SettingError(f"{shown} cannot be read: {error}.", fix=row.doc))
     if sdk_disabled(environment) and given.get("enabled") is None:
         values["enabled"] = False

@@ -6,17 +6,22 @@ import re
 from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from otel_obs import settings
 from otel_obs.errors import MissingExtraError, QueryError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from urllib.parse import SplitResult
 
     from clickhouse_connect.driver.client import Client
 
 DATABASE: Final = "otel"
+READER: Final = "reader"
+
+_AUTHENTICATION_FAILED: Final = 516
 
 # Of every query of ours: FINAL stays inside a partition, where our keys make a repeated row meet itself.
 _SETTINGS: Final = {"do_not_merge_across_partitions_select_final": 1, "max_partitions_per_insert_block": 0}
@@ -41,10 +46,21 @@ def _reason(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
+def _who(parts: SplitResult) -> tuple[str, str]:
+    """User and password: what the URL says, else the settings."""
+    found = settings.resolve(enabled=True)
+    name = unquote(parts.username or "") or found.user
+    reading = (found.reader_password or found.store_password) if name == READER else found.store_password
+    return name, unquote(parts.password) if parts.password is not None else reading
+
+
 def connect(url: str) -> Client:
-    """Open a client of a ClickHouse server, or of `otel-obs up`, at ``http://[user:password@]host:port``.
+    """Open a client of a ClickHouse server, or of `otel-obs up`, at ``http://[user[:password]@]host:port``.
+
+    A user or password that the URL does not tell is OTEL_OBS_USER, OTEL_OBS_PASSWORD or OTEL_OBS_PASSWORD_FILE.
 
     Raises:
+        SettingError: a file of a password cannot be read.
         StoreError: nobody answers there, or refuses.
         MissingExtraError: clickhouse-connect is not installed.
 
@@ -55,24 +71,33 @@ def connect(url: str) -> Client:
     except ValueError as error:
         raise StoreError(f"--url is no address: {error}.", fix="Write it as http://127.0.0.1:8123.") from error
     place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # never the password
+    name, password = _who(parts)
     try:
         client: Client = _library().get_client(
             interface=parts.scheme or "http",
             host=parts.hostname or "127.0.0.1",
             port=port,
-            username=parts.username,
-            password=parts.password or "",
-            settings=_SETTINGS,
+            username=name or ("default" if password else None),
+            password=password,
             autogenerate_session_id=False,
             tz_mode="aware",
         )
     except MissingExtraError:
         raise
     except Exception as error:
+        if getattr(error, "code", None) == _AUTHENTICATION_FAILED:
+            raise StoreError(
+                f"The store at {place} does not let {name or 'default'} in with this password.",
+                fix="Set OTEL_OBS_USER and OTEL_OBS_PASSWORD_FILE (or OTEL_OBS_PASSWORD) to those of the store.",
+            ) from None
         raise StoreError(
             f"No store answers at {place}: {_reason(error)}.",
             fix="Is `otel-obs up` (or ClickHouse) running there? See --url and --data.",
         ) from error
+    for setting, value in _SETTINGS.items():
+        known = client.server_settings.get(setting)
+        if known is not None and not known.readonly:  # a read-only user may change none; his answers are the same
+            client.set_client_setting(setting, value)
     return client
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from otel_obs.store.embedded.clickhouse_http import application
 from otel_obs.store.embedded.engine import Engine
+from otel_obs.store.embedded.limits import Limits
 from otel_obs.store.embedded.listener import Listener
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
-    engine = Engine(tmp_path_factory.mktemp("store"), readers=3)
+    engine = Engine(tmp_path_factory.mktemp("store"), limits=Limits(queries=3))
     with Listener(application(engine), port=0, what="the ClickHouse interface") as listener:
         yield listener
     engine.close()

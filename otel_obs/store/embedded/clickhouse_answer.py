@@ -7,8 +7,11 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import QueryError
+from otel_obs.store.embedded.clickhouse_forbidden import ACCESS_DENIED
 from otel_obs.store.embedded.clickhouse_frames import QUERY_IS_TOO_LARGE, framed, plain_frame
-from otel_obs.store.embedded.clickhouse_statements import ACCESS_DENIED, SYNTAX_ERROR
+from otel_obs.store.embedded.clickhouse_statements import SYNTAX_ERROR
+from otel_obs.store.embedded.credentials import AUTHENTICATION_FAILED
+from otel_obs.store.embedded.engine import TOO_MANY_QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,11 +38,20 @@ _STATUS: Final = {
     **dict.fromkeys(
         (6, 12, 25, 26, 27, 36, 38, 40, 41, 44, 53, SYNTAX_ERROR, 72, 89, 117, 271, 321, 376, 456, 457), 400
     ),
-    **dict.fromkeys((164, ACCESS_DENIED), 403),
+    **dict.fromkeys((164, 452, ACCESS_DENIED, AUTHENTICATION_FAILED), 403),
     **dict.fromkeys((46, 47, 50, 56, 60, 73, 81, 115, 336), 404),
     159: 408,
     QUERY_IS_TOO_LARGE: 413,
     48: 501,
+    TOO_MANY_QUERIES: 503,
+}
+# What to do about a limit, by the code of the error that it makes.
+_WAY_OUT: Final = {
+    **dict.fromkeys(
+        (159, 160), "Ask for a shorter time or for fewer columns; whoever runs the store may raise --max-query-seconds."
+    ),
+    241: "Group or sort less at once; whoever runs the store may raise --max-query-memory.",
+    396: "Add LIMIT, or aggregate; whoever runs the store may raise --max-result-rows.",
 }
 _TELLING: Final = 3  # fewer characters occur in any sentence: only as a literal do they give a value away
 _BAD_QUERY_PARAMETER: Final = 457
@@ -167,6 +179,8 @@ def _told(call: Call, error: QueryError) -> bytes:
         )
     for name, value in call.params.items():
         message = _without(message, value, f"{{{name}}}")
+    if error.code in _WAY_OUT:
+        message = f"{message.rstrip()} {_WAY_OUT[error.code]}"
     return f"Code: {error.code or UNKNOWN_EXCEPTION}. DB::Exception: {message}".encode("utf-8", "replace")
 
 

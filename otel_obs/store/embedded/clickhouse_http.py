@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,13 +18,15 @@ from starlette.responses import PlainTextResponse
 
 from otel_obs.errors import QueryError
 from otel_obs.store.embedded.clickhouse_answer import hello, messages, refusal, taken
+from otel_obs.store.embedded.clickhouse_forbidden import check_parameters, check_values, may_hold_a_name
 from otel_obs.store.embedded.clickhouse_frames import bounded, too_large, uncompressed, unframed
-from otel_obs.store.embedded.clickhouse_request import Call
-from otel_obs.store.embedded.clickhouse_statements import SYNTAX_ERROR, Insert, Kind, Statement, examine
-from otel_obs.store.embedded.local_only import LocalOnly
+from otel_obs.store.embedded.clickhouse_request import Call, parameters
+from otel_obs.store.embedded.clickhouse_statements import SYNTAX_ERROR, Insert, Kind, Statement, examine, tokens
+from otel_obs.store.embedded.credentials import NO_PASSWORDS, Credentials, User, who_asks
+from otel_obs.store.embedded.rights import Rights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,14 +68,18 @@ _HELLO_PROTOCOL: Final = 54454
 
 
 def application(
-    engine: Engine, *, accept_hosts: Collection[str] = (), spool: Path | None = None, limit: int = 256 * _MIB
+    engine: Engine,
+    *,
+    credentials: Credentials = NO_PASSWORDS,
+    spool: Path | None = None,
+    limit: int = 256 * _MIB,
 ) -> ASGIApp:
-    """ClickHouse's HTTP interface over ``engine``, for programs of this machine.
+    """ClickHouse's HTTP interface over ``engine``, for whom ``credentials`` let in.
 
-    ``accept_hosts`` are further Host names to answer to; ``spool`` is the directory of temporary files (default: the
-    system's); ``limit`` bounds a request's body, in bytes, packed and unpacked.
+    ``spool`` is the directory of temporary files (default: the system's); ``limit`` bounds a request's body, in bytes,
+    packed and unpacked.
     """
-    return LocalOnly(_Interface(engine, spool=spool, limit=limit), accept_hosts=accept_hosts)
+    return _Interface(engine, credentials, spool=spool, limit=limit)
 
 
 class _Run:
@@ -84,8 +91,9 @@ class _Run:
 
 
 class _Interface:
-    def __init__(self, engine: Engine, *, spool: Path | None, limit: int) -> None:
+    def __init__(self, engine: Engine, credentials: Credentials, *, spool: Path | None, limit: int) -> None:
         self._engine = engine
+        self._credentials = credentials
         self._spool = None if spool is None else str(spool)
         self._limit = limit
 
@@ -103,14 +111,20 @@ class _Interface:
         call = Call.of(request)
         with tempfile.SpooledTemporaryFile(max_size=_MIB, dir=self._spool) as body:
             try:
+                call = replace(call, rights=self._rights(request))
                 await self._take(request, body)
             except QueryError as error:
                 for message in refusal(call, error):
                     await send(message)
                 return
             run = _Run()
-            work = asyncio.ensure_future(to_thread.run_sync(self._respond, call, body, _from_thread(send), run))
+            tell = _from_thread(send, self._engine.limits.send_seconds)
+            work = asyncio.ensure_future(to_thread.run_sync(self._respond, call, body, tell, run))
             await self._watch(work, receive, call, run)
+
+    def _rights(self, request: Request) -> Rights:
+        user = who_asks(request.headers, parameters(request), self._credentials)
+        return Rights.CLIENT if user is User.DEFAULT else Rights.READER
 
     async def _take(self, request: Request, body: IO[bytes]) -> None:
         size = 0
@@ -152,6 +166,8 @@ class _Interface:
         except QueryError as error:
             for message in refusal(asked, error):
                 tell(message)
+        except TimeoutError as error:
+            raise ClientDisconnect from error
         finally:
             run.ended.set()
 
@@ -182,13 +198,19 @@ class _Interface:
 
     def _insert(self, call: Call, insert: Insert, rows: Iterable[bytes]) -> None:
         with tempfile.NamedTemporaryFile(dir=self._spool, suffix=".rows") as file:
-            file.writelines(rows)
+            suspect = False
+            for piece in rows:
+                suspect = suspect or (insert.form.lower() == "values" and may_hold_a_name(piece))
+                file.write(piece)
             file.flush()
+            if suspect:
+                check_values(tokens(Path(file.name).read_text(encoding="utf-8", errors="surrogateescape")))
             if file.tell():
-                self._engine.write(_utf8(insert.from_infile(file.name)), **call.given)
+                self._engine.write_for_client(_utf8(insert.from_infile(file.name)), **call.given)
 
     def _execute(self, call: Call, statement: Statement) -> tuple[str, Generator[bytes]]:
         form = call.format_of_answer(statement.form)
+        check_parameters(statement.words, call.params)
         if statement.kind is Kind.SELECT:
             return form, self._select(call, statement, form)
         if statement.kind is Kind.SESSION:
@@ -198,18 +220,18 @@ class _Interface:
                 raise QueryError("Empty query.", code=SYNTAX_ERROR)
             return "", _only(b"Ok.\n")
         if statement.kind is Kind.LISTING:
-            run = self._engine.read
+            answer = self._engine.read(_utf8(statement.text), form, **call.given, rights=call.rights)
         else:
             _refuse_if_read_only(call)
-            run = self._engine.write
-        return form, _only(run(_utf8(statement.text), form, **call.given))
+            answer = self._engine.write_for_client(_utf8(statement.text), form, **call.given)
+        return form, _only(answer)
 
     def _select(self, call: Call, statement: Statement, form: str) -> Generator[bytes]:
         if form == "Native" and call.protocol >= _HELLO_PROTOCOL and statement.text.strip() == _HELLO:
             names = self._engine.read("SELECT displayName(), version(), timezone()").decode()
             yield hello(*names.rstrip("\n").split("\t"))
         elif form.lower() in _ADDABLE and not _MORE_THAN_ROWS & (statement.words | _upper(call.settings)):
-            pieces = self._engine.stream(_tagged(statement.text, call), form, **call.given)
+            pieces = self._engine.stream(_tagged(statement.text, call), form, **call.given, rights=call.rights)
             yield from self._to_the_end(pieces) if call.wait_end_of_query else pieces
         else:
             yield from self._through_file(call, statement, form)
@@ -224,14 +246,16 @@ class _Interface:
         """An answer that is one document, however large: the engine writes it to a file of ours."""
         with tempfile.TemporaryDirectory(dir=self._spool) as directory:
             path = Path(directory, "answer")
-            self._engine.read(_tagged(statement.into_outfile(str(path), form), call), "Null", **call.given)
+            written = _tagged(statement.into_outfile(str(path), form), call)
+            self._engine.read(written, "Null", **call.given, rights=call.rights)
             with path.open("rb") as file:
                 yield from _read(file)
 
 
-def _from_thread(send: Send) -> Callable[[Message], None]:
+def _from_thread(send: Send, patience: float) -> Callable[[Message], None]:
     async def tell(message: Message) -> None:
-        await send(message)
+        async with asyncio.timeout(patience):  # a client that stops reading would hold a connection for ever
+            await send(message)
 
     return lambda message: from_thread.run(tell, message)
 
@@ -242,6 +266,12 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _refuse_if_read_only(call: Call) -> None:
+    if call.rights is Rights.READER:
+        raise QueryError(
+            "The user reader may SELECT, SHOW, DESCRIBE, EXPLAIN and ask EXISTS: nothing else.",
+            code=READONLY,
+            fix="Ask as default to change something.",
+        )
     if call.read_only:
         raise QueryError(
             "Cannot change anything in a request with GET or readonly.", code=READONLY, fix="Send it with POST."

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from otel_obs.errors import QueryError
 from otel_obs.store.embedded.engine import DATABASE
+from otel_obs.store.embedded.rights import Rights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ _PREFIXES: Final = (
     "input_format_",
     "output_format_",
 )
-_OF_THE_INTERFACE: Final = frozenset({"enable_http_compression"})
+_NOT_OF_A_QUERY: Final = frozenset({"enable_http_compression", "allow_experimental_eval_table_function"})
 
 _FORMAT_NAME: Final = re.compile(r"\w+", re.ASCII)
 _FORMATS_OF_PYTHON: Final = frozenset({"dataframe", "datastore", "arrowtable"})  # chdb answers these with objects
@@ -104,12 +105,13 @@ class Call:
     wait_end_of_query: bool
     encoding: str
     content_type: str
+    rights: Rights = Rights.READER
     tag: str = field(default_factory=lambda: uuid4().hex)
 
     @classmethod
     def of(cls, request: Request) -> Call:
         """Read URL and headers; of a parameter that is given twice the last counts."""
-        given = _parameters(request.scope["query_string"].decode("latin-1"))
+        given = parameters(request)
         headers = request.headers
         protocol, query_id = given.get("client_protocol_version", ""), given.get("query_id", "")
         return cls(
@@ -161,8 +163,10 @@ class Call:
         return name
 
 
-def _parameters(query_string: str) -> dict[str, str]:
-    return dict(parse_qsl(query_string, keep_blank_values=True, errors="surrogateescape"))
+def parameters(request: Request) -> dict[str, str]:
+    """The parameters of the URL; of one that is given twice the last counts."""
+    text = request.scope["query_string"].decode("latin-1")
+    return dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
 
 
 def _bound(given: Mapping[str, str]) -> dict[str, str]:
@@ -170,7 +174,7 @@ def _bound(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _may_be_set(name: str) -> bool:
-    return (name in _SETTINGS or name.startswith(_PREFIXES)) and name not in _OF_THE_INTERFACE
+    return (name in _SETTINGS or name.startswith(_PREFIXES)) and name not in _NOT_OF_A_QUERY
 
 
 def _fields(body: bytes, content_type: str) -> dict[str, str]:

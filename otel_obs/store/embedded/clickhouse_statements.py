@@ -9,12 +9,12 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import QueryError
+from otel_obs.store.embedded.clickhouse_forbidden import ACCESS_DENIED, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SYNTAX_ERROR: Final = 62
-ACCESS_DENIED: Final = 497
 
 # As the engine's own lexer has it. Where the two disagree about the end of a string or of a comment, a client could
 # hide INTO OUTFILE from us; so what is unknown or ambiguous is refused. Numbers need not be told from words.
@@ -147,8 +147,8 @@ def examine(text: str) -> Statement | Insert:
     """Say what the one statement in ``text`` is; an INSERT's data is not looked at.
 
     Raises:
-        QueryError: it names a file of the server (INTO OUTFILE, FROM INFILE), is followed by another statement, or
-            cannot be cut into tokens.
+        QueryError: it names a file of the server (INTO OUTFILE, FROM INFILE) or else what no client may use (see
+            ``clickhouse_forbidden``), is followed by another statement, or cannot be cut into tokens.
 
     """
     stream = _of_one_statement(text)
@@ -164,7 +164,9 @@ def examine(text: str) -> Statement | Insert:
 def _of_one_statement(text: str) -> Iterator[Token]:
     before = ("", "")
     ended = False
+    watch = Watch()
     for token in tokens(text):
+        watch.see(token)
         if token.rule == "string" and before in _SERVER_FILES:
             raise QueryError(
                 f"{' '.join(before)} names a file of the server, which is not the client's to use.",

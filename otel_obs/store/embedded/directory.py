@@ -21,6 +21,10 @@ _ADDRESSES: Final = "server.json"
 _POLL_SECONDS: Final = 0.05
 
 
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
     """Where a running store is reached; what ``--ports-file`` and ``server.json`` hold."""
@@ -35,22 +39,22 @@ class Addresses:
     @property
     def otlp_url(self) -> str:
         """OTLP over HTTP."""
-        return f"http://{self.host}:{self.otlp_port}"
+        return f"http://{_in_url(self.host)}:{self.otlp_port}"
 
     @property
     def otlp_grpc_url(self) -> str:
         """OTLP over gRPC; empty where it is not spoken."""
-        return f"http://{self.host}:{self.otlp_grpc_port}" if self.otlp_grpc_port else ""
+        return f"http://{_in_url(self.host)}:{self.otlp_grpc_port}" if self.otlp_grpc_port else ""
 
     @property
     def clickhouse_url(self) -> str:
         """ClickHouse's HTTP interface."""
-        return f"http://{self.host}:{self.clickhouse_port}"
+        return f"http://{_in_url(self.host)}:{self.clickhouse_port}"
 
     @property
     def web_url(self) -> str:
         """Health, readiness and metrics."""
-        return f"http://{self.host}:{self.web_port}"
+        return f"http://{_in_url(self.host)}:{self.web_port}"
 
     def write(self, file: Path) -> None:
         """Write as JSON, whole or not at all."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from otel_obs.store.embedded.engine import Engine
 
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})  # they tell nothing that needs a password
+
 _RESULTS: Final = ("stored", "malformed", "busy", "failed")
 
 

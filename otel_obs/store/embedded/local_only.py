@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
@@ -22,10 +23,15 @@ class LocalOnly:
     Host, a script or a form in Origin, an image in Sec-Fetch-Site.
     """
 
-    def __init__(self, app: ASGIApp, *, accept_hosts: Collection[str] = ()) -> None:
-        """``accept_hosts``: further names or addresses under which the port is reached, without port."""
+    def __init__(self, app: ASGIApp, *, accept_hosts: Collection[str] = (), accept_addresses: bool = False) -> None:
+        """``accept_hosts``: further names or addresses under which the port is reached, without port.
+
+        ``accept_addresses``: whether any address will do, for a port that listens beyond this machine. A page that
+        reaches a port by a name of its own always shows that name.
+        """
         self._app = app
         self._hosts = _OWN_NAMES.union(host.lower() for host in accept_hosts)
+        self._accept_addresses = accept_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reason = self._objection(Headers(scope=scope)) if scope["type"] == "http" else ""
@@ -33,12 +39,24 @@ class LocalOnly:
         await app(scope, receive, send)
 
     def _objection(self, headers: Headers) -> str:
-        foreign = [host for host in headers.getlist("host") or [""] if _name(host) not in self._hosts]
+        foreign = [host for host in headers.getlist("host") or [""] if not self._is_ours(_name(host))]
         if foreign:
-            return f"this port answers to {', '.join(sorted(self._hosts))}, not to {foreign[0]!r}."
+            names = ", ".join(sorted(self._hosts))
+            return f"this port answers to {names}, not to {foreign[0]!r}. See `otel-obs up --accept-host`."
         if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
             return "this port does not answer web pages."
         return ""
+
+    def _is_ours(self, name: str) -> bool:
+        return name in self._hosts or (self._accept_addresses and _is_address(name.strip("[]")))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(host: str) -> str:

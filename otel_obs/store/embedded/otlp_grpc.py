@@ -13,6 +13,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from otel_obs.errors import PortError, StoreError
+from otel_obs.store.embedded.credentials import OTLP_HINT
 from otel_obs.store.embedded.otlp_committer import BusyError
 from otel_obs.store.embedded.otlp_http import response
 from otel_obs.store.embedded.otlp_insert import Signal
@@ -39,8 +40,10 @@ _ANSWERS: Final[tuple[tuple[type[StoreError], str, grpc.StatusCode], ...]] = (
 _RETRY_SECONDS: Final = 1
 
 
-def _export(intake: Intake, signal: Signal) -> Callable[[bytes, Any], Awaitable[bytes]]:
+def _export(intake: Intake, signal: Signal, admits: Callable[[str], bool]) -> Callable[[bytes, Any], Awaitable[bytes]]:
     async def export(body: bytes, context: Any) -> bytes:
+        if not admits(str(dict(context.invocation_metadata()).get("authorization", ""))):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"This store wants a password. Set {OTLP_HINT}")
         try:
             accepted = await intake.take(signal, body)
         except StoreError as error:
@@ -72,8 +75,17 @@ class GrpcListener:
 
     """
 
-    def __init__(self, intake: Intake, *, port: int, host: str = "127.0.0.1", option: str = "--otlp-grpc-port") -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        *,
+        port: int,
+        host: str = "127.0.0.1",
+        option: str = "--otlp-grpc-port",
+        admits: Callable[[str], bool] = lambda _authorization: True,
+    ) -> None:
         self._intake = intake
+        self._admits = admits
         self._asked = (host, port, option)
         self._loop = asyncio.new_event_loop()
         started: Future[int] = Future()
@@ -101,7 +113,7 @@ class GrpcListener:
             ]
         )
         for signal, service in _SERVICES.items():
-            handler = grpc.unary_unary_rpc_method_handler(_export(self._intake, signal))
+            handler = grpc.unary_unary_rpc_method_handler(_export(self._intake, signal, self._admits))
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
         try:
             bound = server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")

@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Final
 from otel_obs.errors import MissingExtraError, PortError
 from otel_obs.store.client import open_directory
 from otel_obs.store.embedded import clickhouse_http, health, otlp_http
+from otel_obs.store.embedded.credentials import (
+    NO_PASSWORDS,
+    Credentials,
+    PasswordRequired,
+    User,
+    from_basic,
+    is_loopback,
+    may_come_in,
+    required_for,
+)
 from otel_obs.store.embedded.directory import Addresses, DataDirectory
 from otel_obs.store.embedded.engine import Engine
 from otel_obs.store.embedded.listener import Listener
@@ -23,7 +33,10 @@ from otel_obs.store.migrate import migrate
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOST: Final = "127.0.0.1"
+    from starlette.types import ASGIApp
+
+    from otel_obs.store.embedded.limits import Limits
+
 _OTLP_GRPC_PORT: Final = 4317
 
 
@@ -37,6 +50,27 @@ class Ports:
     otlp_grpc: int | None = None  # None: the usual one, if that is free and grpcio is installed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Who reaches the ports: on which address they listen, to which further Host names they answer, with what password.
+
+    Raises:
+        SettingError: the address is another than loopback, and there is no password.
+
+    """
+
+    host: str = "127.0.0.1"
+    accept_hosts: tuple[str, ...] = ()
+    credentials: Credentials = NO_PASSWORDS
+
+    def __post_init__(self) -> None:
+        required_for(self.host, self.credentials)
+
+    def guarded(self, app: ASGIApp) -> ASGIApp:
+        """``app``, out of reach of web pages and of what calls this machine by a foreign name."""
+        return LocalOnly(app, accept_hosts=(self.host, *self.accept_hosts), accept_addresses=not is_loopback(self.host))
+
+
 class Server:
     """A running store. It is up, and its schema current, once the constructor has returned.
 
@@ -48,7 +82,10 @@ class Server:
 
     """
 
-    def __init__(self, data: Path, ports: Ports = Ports()) -> None:
+    def __init__(
+        self, data: Path, ports: Ports = Ports(), *, access: Access = Access(), limits: Limits | None = None
+    ) -> None:
+        host, credentials = access.host, access.credentials
         with ExitStack() as stack:
             directory = stack.enter_context(DataDirectory(data))
             client = open_directory(directory.engine)
@@ -56,7 +93,7 @@ class Server:
                 self.migrated = migrate(client)
             finally:
                 client.close()
-            engine = Engine(directory.engine)
+            engine = Engine(directory.engine, limits=limits)
             stack.callback(engine.close)
             committer = Committer(engine, Spool(directory.spool))
             stack.callback(committer.close)
@@ -64,26 +101,26 @@ class Server:
             intake = Intake(committer, count=meters.count)
             otlp = stack.enter_context(
                 Listener(
-                    LocalOnly(otlp_http.application(intake)),
-                    host=HOST, port=ports.otlp, what="The OTLP receiver", option="--otlp-port",
+                    access.guarded(PasswordRequired(otlp_http.application(intake), credentials)),
+                    host=host, port=ports.otlp, what="The OTLP receiver", option="--otlp-port",
                 )
             )  # fmt: skip
             clickhouse = stack.enter_context(
                 Listener(
-                    clickhouse_http.application(engine),
-                    host=HOST, port=ports.clickhouse, what="ClickHouse's HTTP interface", option="--clickhouse-port",
+                    access.guarded(clickhouse_http.application(engine, credentials=credentials)),
+                    host=host, port=ports.clickhouse, what="ClickHouse's HTTP interface", option="--clickhouse-port",
                 )
             )  # fmt: skip
             web = stack.enter_context(
                 Listener(
-                    LocalOnly(health.application(engine, meters)),
-                    host=HOST, port=ports.web, what="The web page", option="--web-port",
+                    access.guarded(_health_pages(engine, meters, credentials)),
+                    host=host, port=ports.web, what="The web page", option="--web-port",
                 )
             )  # fmt: skip
-            grpc_port, self.grpc_is_off = _grpc(stack, intake, ports.otlp_grpc)
+            grpc_port, self.grpc_is_off = _grpc(stack, intake, ports.otlp_grpc, access)
             self.addresses = Addresses(
                 pid=os.getpid(),
-                host=HOST,
+                host=host,
                 otlp_port=otlp.port,
                 clickhouse_port=clickhouse.port,
                 web_port=web.port,
@@ -97,7 +134,12 @@ class Server:
         self._stack.close()
 
 
-def _grpc(stack: ExitStack, intake: Intake, asked: int | None) -> tuple[int, str]:
+def _health_pages(engine: Engine, meters: health.Meters, credentials: Credentials) -> ASGIApp:
+    pages = health.application(engine, meters)
+    return PasswordRequired(pages, credentials, users=tuple(User), open_paths=health.OPEN_PATHS)
+
+
+def _grpc(stack: ExitStack, intake: Intake, asked: int | None, access: Access) -> tuple[int, str]:
     """Speak OTLP over gRPC: its port, or 0 and why not where nobody asked for it."""
     if find_spec("grpc") is None:
         missing = MissingExtraError("OTLP over gRPC", extra="local")
@@ -107,7 +149,12 @@ def _grpc(stack: ExitStack, intake: Intake, asked: int | None) -> tuple[int, str
     from otel_obs.store.embedded.otlp_grpc import GrpcListener
 
     try:
-        listener = GrpcListener(intake, host=HOST, port=_OTLP_GRPC_PORT if asked is None else asked)
+        listener = GrpcListener(
+            intake,
+            host=access.host,
+            port=_OTLP_GRPC_PORT if asked is None else asked,
+            admits=lambda given: may_come_in(access.credentials, from_basic(given), (User.DEFAULT,)),
+        )
     except PortError as error:
         if asked is not None:
             raise

@@ -14,7 +14,9 @@ import pytest
 
 from otel_obs.store.embedded.clickhouse_http import application
 from otel_obs.store.embedded.engine import Engine
+from otel_obs.store.embedded.limits import Limits
 from otel_obs.store.embedded.listener import Listener
+from otel_obs.store.embedded.server import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,14 +79,16 @@ class Front:
     @contextmanager
     def another(self, *, own_engine: bool = False, **options: object) -> Iterator[Front]:
         """A second front on the same data, with other options or also with connections of its own."""
-        engine = Engine(Path(self.engine._target), readers=1) if own_engine else self.engine
-        with Listener(application(engine, **options), port=0, what="another") as listener:
+        same = Limits(queries=1, memory=self.engine.limits.memory_of_each)
+        engine = Engine(Path(self.engine._path), limits=same) if own_engine else self.engine
+        with Listener(Access().guarded(application(engine, **options)), port=0, what="another") as listener:
             yield Front(engine, listener)
 
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    engine = Engine(tmp_path_factory.mktemp("store"), readers=Front.readers)
-    with Listener(application(engine, limit=Front.limit), port=0, what="the ClickHouse interface") as listener:
+    engine = Engine(tmp_path_factory.mktemp("store"), limits=Limits(queries=Front.readers))
+    app = Access().guarded(application(engine, limit=Front.limit))
+    with Listener(app, port=0, what="the ClickHouse interface") as listener:
         yield Front(engine, listener)
     engine.close()

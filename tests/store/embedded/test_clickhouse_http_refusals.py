@@ -92,7 +92,7 @@ def test_a_setting_holds_for_its_request_only(front) -> None:
 
 
 def test_other_settings_are_accepted_and_ignored(front) -> None:
-    assert front.ask("SELECT 1", session_id="s", log_queries="1", no_such_setting="1", user="u").text == "1\n"
+    assert front.ask("SELECT 1", session_id="s", log_queries="1", no_such_setting="1").text == "1\n"
 
 
 def test_an_unknown_setting_of_the_allowed_kinds_is_the_engines_error(front) -> None:

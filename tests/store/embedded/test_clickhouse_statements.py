@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otel_obs.errors import QueryError
 from otel_obs.store.embedded.clickhouse_statements import Insert, Kind, Statement, examine, string, tokens
 from otel_obs.store.embedded.engine import Engine
+from otel_obs.store.embedded.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ tricky = st.lists(st.sampled_from(FRAGMENTS)).map("".join)
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(tmp_path_factory.mktemp("store"), readers=1)
+    engine = Engine(tmp_path_factory.mktemp("store"), limits=Limits(queries=1))
     yield engine
     engine.close()
 

@@ -8,6 +8,7 @@ import pytest
 
 from otel_obs.errors import QueryError
 from otel_obs.store.embedded.engine import Engine
+from otel_obs.store.embedded.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ FAILS_LATE = "SELECT number, throwIf(number = 300000) FROM numbers(400000) SETTI
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(tmp_path_factory.mktemp("engine"), readers=1)
+    engine = Engine(tmp_path_factory.mktemp("engine"), limits=Limits(queries=1))
     yield engine
     engine.close()
 

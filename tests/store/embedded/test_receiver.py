@@ -49,7 +49,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def small(server: Any, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A receiver with a small limit, on the same engine."""
-    engine = Engine(data / "engine", readers=1)
+    engine = Engine(data / "engine")
     committer = Committer(engine, Spool(tmp_path_factory.mktemp("spool") / "small"))
     app = otlp_http.application(Intake(committer, most_bytes=LIMIT))
     with Listener(app, port=0, what="a small receiver") as listener:
