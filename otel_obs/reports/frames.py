@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from otel_obs.errors import MissingExtraError
 from otel_obs.reports.rows import columns, told
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _PRECISION, _SCALE = 38, 18
 
@@ -42,12 +41,11 @@ def arrow(rows: Sequence[Any], row: type) -> Any:
     fields, values = [], []
     given = [told(one) for one in rows]
     for name in columns(row):
-        kinds = [kind for kind in get_args(hints[name]) or (hints[name],) if kind is not type(None)]
-        is_list = get_origin(hints[name]) is list and get_args(hints[name]) == (str,)
+        kinds = _kinds(hints[name])
         found = [one[name] for one in given]
-        if is_list:
+        if hints[name] in {list[str], Sequence[str]}:
             kind = pa.list_(pa.string())
-        elif set(kinds) == {float, Decimal}:
+        elif kinds == [float, Decimal]:
             kind, found = pa.float64(), [None if value is None else float(value) for value in found]
         elif len(kinds) == 1 and kinds[0] in plain:
             kind = plain[kinds[0]]
@@ -72,9 +70,14 @@ def pandas(rows: Sequence[Any], row: type) -> Any:
     frame = pd.DataFrame([told(one) for one in rows], columns=columns(row))
     hints = get_type_hints(row)
     for name in columns(row):
-        if datetime in (hints[name], *get_args(hints[name])):
+        if datetime in _kinds(hints[name]):
             frame[name] = pd.to_datetime(frame[name], utc=True)
     return frame
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """The types that a column may have, besides None."""
+    return [kind for kind in get_args(hint) if kind is not NoneType] if get_origin(hint) is UnionType else [hint]
 
 
 def _json(value: Any) -> str:

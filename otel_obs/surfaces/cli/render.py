@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from otel_obs.reports.rows import columns
+
 if TYPE_CHECKING:
     from otel_obs.reports.answer import Answer, Table
 
@@ -82,7 +84,8 @@ def as_csv(answer: Answer[Any]) -> str:
     """A list of rows as they are; a single answer as name and value, nested names joined by dots."""
     out = io.StringIO()
     if isinstance(answer.data, list):
-        writer = csv.DictWriter(out, fieldnames=list(answer.data[0]) if answer.data else [], lineterminator="\n")
+        names = columns(answer.row) if answer.row else list(answer.data[0]) if answer.data else []
+        writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in answer.data)
     else:
