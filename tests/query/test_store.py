@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -136,8 +137,12 @@ def test_the_sql_that_is_shown_answers_the_same(url: str) -> None:
             parameters = dict(line[len("SET param_") : -1].split(" = ", 1) for line in given.splitlines())
             bound = {f"param_{name}": _for_url(_unquoted(value)) for name, value in parameters.items()}
             asked = urlencode({**bound, "database": "otel", "default_format": "JSONEachRow"})
-            with urllib.request.urlopen(f"{url}/?{asked}", statement.encode(), timeout=30) as answer:
-                shown = answer.read().splitlines()
+            request = urllib.request.Request(f"{url}/?{asked}", statement.encode())
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    shown = answer.read().splitlines()
+            except urllib.error.HTTPError as error:
+                pytest.fail(f"{row.name}: {error.read().decode()}")
             if not ids:
                 assert len(shown) == len(store.ask(row.name, **_window(row.name)).rows), row.name
 
@@ -148,7 +153,7 @@ def _for_url(value: str) -> str:
 
 
 def _unquoted(literal: str) -> str:
-    return literal[1:-1].replace("\\'", "'").replace("\\\\", "\\")
+    return re.sub(r"\\(.)", r"\1", literal[1:-1])
 
 
 def test_each_decision_is_told_once_as_it_arrives(url: str, send: Callable[..., None], otlp: ModuleType) -> None:
