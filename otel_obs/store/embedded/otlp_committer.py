@@ -14,15 +14,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import QueryError, StoreError
-from otel_obs.store.embedded.otlp_insert import Form, Spool
+from otel_obs.store.embedded.otlp_insert import CUT_SHORT, Form, Spool
+from otel_obs.store.embedded.otlp_reading import is_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from otel_obs.store.embedded.engine import Engine
 
 _MOST_BODIES: Final = 64  # in one statement
 _MOST_BYTES: Final = 64 << 20
 _LEAST_FREE_BYTES: Final = 64 << 20  # after an insert; below it somebody else may have filled the disk meanwhile
 _LINGER_SECONDS: Final = 0.01
+_JOINED_BYTES: Final = 4 << 20  # in one spooled file
+_BODIES: Final = frozenset({Form.TRACES, Form.LOGS})  # as they came
 
 
 class BusyError(StoreError):
@@ -70,6 +75,10 @@ class Committer:
             BusyError: too much is waiting, or the store is closing.
 
         """
+        if form in _BODIES and not is_whole(body):
+            cut: Future[None] = Future()
+            cut.set_exception(BodyError("The body ends in the middle of a field.", code=CUT_SHORT))
+            return cut
         with self._lock:
             if self._closed:
                 raise BusyError("The store is closing.", fix="Send it again when the store is up.")
@@ -156,13 +165,26 @@ class Committer:
     def _insert(self, form: Form, group: list[_Waiting]) -> None:
         files = []
         try:
-            for waiting in group:
+            for joined in _joined(group):
                 file = self._spool.directory / f"body{next(self._names)}"
                 files.append(file)
-                file.write_bytes(waiting.body)
+                file.write_bytes(joined)
             self._engine.write(self._spool.statement(form, [file.name for file in files]))
             if shutil.disk_usage(self._spool.directory).free < _LEAST_FREE_BYTES:  # the engine would not have noticed
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             for file in files:
                 file.unlink(missing_ok=True)
+
+
+def _joined(group: list[_Waiting]) -> Iterator[bytes]:
+    """Put small bodies together: a file costs the engine milliseconds, and messages one after the other are one."""
+    pieces: list[bytes] = []
+    size = 0
+    for waiting in group:
+        if pieces and size + len(waiting.body) > _JOINED_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+        pieces.append(waiting.body)
+        size += len(waiting.body)
+    yield b"".join(pieces)

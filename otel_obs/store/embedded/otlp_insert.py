@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # BAD_ARGUMENTS (a oneof with two members), FUNCTION_THROW_IF_VALUE_IS_NON_ZERO (values.sql stops at what is nested too
 # deeply), PROTOBUF_BAD_CAST, UNKNOWN_PROTOBUF_FORMAT.
 # For rows: CANNOT_PARSE_INPUT_ASSERTION_FAILED, CANNOT_PARSE_NUMBER, INCORRECT_DATA.
-UNREADABLE: Final = frozenset({27, 32, 33, 36, 72, 117, 395, 436, 444})
+CUT_SHORT: Final = 33
+UNREADABLE: Final = frozenset({27, 32, CUT_SHORT, 36, 72, 117, 395, 436, 444})
 
 
 class Signal(StrEnum):

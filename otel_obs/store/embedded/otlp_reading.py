@@ -21,7 +21,7 @@ from otel_obs.errors import StoreError
 from otel_obs.store.embedded.otlp_insert import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _IDS: Final = ("traceId", "spanId", "parentSpanId")
 _UNREADABLE: Final = (json_format.ParseError, DecodeError, ValueError, TypeError, AttributeError, RecursionError)
@@ -256,9 +256,30 @@ def _metric_from_wire(record: bytes, refused: _Refusals) -> Any:
     return metric
 
 
+def is_whole(message: bytes) -> bool:
+    """Whether a protobuf message ends where a field of it ends, so that another can be appended to it."""
+    try:
+        for _ in _fields(message):
+            pass
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
 def _split(message: bytes, number: int) -> tuple[list[bytes], bytes]:
     """Return the length-delimited fields ``number`` of a protobuf message, and the message without them."""
-    found, rest, at = [], bytearray(), 0
+    found, rest = [], bytearray()
+    for key, start, content, end in _fields(message):
+        if key == number << 3 | 2:
+            found.append(message[content:end])
+        else:
+            rest += message[start:end]
+    return found, bytes(rest)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Each field's key, and where it, its content and what comes after it start."""
+    at = 0
     while at < len(message):
         start = at
         key, at = _varint(message, at)
@@ -276,12 +297,8 @@ def _split(message: bytes, number: int) -> tuple[list[bytes], bytes]:
                 raise ValueError(f"there is no wire type {kind}")
         if at + length > len(message):
             raise ValueError("it ends in the middle of a record")
-        if key == number << 3 | 2:
-            found.append(message[at : at + length])
-        else:
-            rest += message[start : at + length]
+        yield key, start, at, at + length
         at += length
-    return found, bytes(rest)
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:

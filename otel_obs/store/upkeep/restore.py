@@ -210,7 +210,9 @@ def _retain(client: Client, manifest: Manifest) -> tuple[str, ...]:
         if is_old and arrivals[name] + rule.span.total_seconds() <= now:
             kept.append(name)
             continue
-        set_period(client, named(own, name), rule)
+        table = named(own, name)
+        set_period(client, table, rule)
+        run(client, f"the retention of {name}", f"ALTER TABLE {table.sql} MATERIALIZE TTL SETTINGS mutations_sync = 0")
     return tuple(kept)
 
 

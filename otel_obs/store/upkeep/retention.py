@@ -33,7 +33,7 @@ FROM (SELECT {event} AS event, ingested_at <= {cutoff} AS past FROM {table} FINA
 """
 _BYTES: Final = """
 SELECT
-    toUInt64(sum(bytes_on_disk * gone / rows)) AS goes, toUInt64(sum(bytes_on_disk) - goes) AS stays
+    toUInt64(sum(bytes_on_disk * gone / greatest(rows, 1))) AS goes, toUInt64(sum(bytes_on_disk) - goes) AS stays
 FROM (SELECT name, rows, bytes_on_disk FROM system.parts
       WHERE active AND database = {{database:String}} AND table = {{name:String}}) AS parts
 LEFT JOIN (SELECT _part AS name, count() AS gone FROM {table} WHERE ingested_at <= {cutoff} GROUP BY name) AS past
@@ -142,9 +142,10 @@ def _put_in_force(client: Client, change: Change) -> None:
     table, doing = change.table, f"the retention of {change.table.name}"
     if change.period is not None:
         set_period(client, table, change.period)
+        # both in one: every part is rewritten, and the engine takes about 0.15 s for each
         run(
             client, doing,
-            f"ALTER TABLE {table.sql} DELETE WHERE ingested_at <= {_AT} SETTINGS mutations_sync = 0",
+            f"ALTER TABLE {table.sql} DELETE WHERE ingested_at <= {_AT}, MATERIALIZE TTL SETTINGS mutations_sync = 0",
             cutoff=change.cutoff,
         )  # fmt: skip
     elif table.ttl:
@@ -152,16 +153,15 @@ def _put_in_force(client: Client, change: Change) -> None:
 
 
 def set_period(client: Client, table: Table, period: Period) -> None:
-    """Let a table keep its rows so long from now on; its parts learn of it in the background.
+    """Let a table keep its rows so long from now on; parts that are there learn of it by MATERIALIZE TTL only.
 
     Raises:
         QueryError: the store refused it.
 
     """
     doing = f"the retention of {table.name}"
-    # in two steps: the first alone would keep a store's one writing connection until every part is rewritten
+    # else it would keep a store's one writing connection until every part is rewritten
     run(client, doing, f"ALTER TABLE {table.sql} MODIFY TTL {period.sql} SETTINGS materialize_ttl_after_modify = 0")
-    run(client, doing, f"ALTER TABLE {table.sql} MATERIALIZE TTL SETTINGS mutations_sync = 0")
 
 
 def remove_period(client: Client, table: Table) -> None:

@@ -6,34 +6,56 @@ INSERT INTO otel_logs
 WITH
     {values}
 SELECT
-    moment(if(record.time_unix_nano = 0, record.observed_time_unix_nano, record.time_unix_nano)),
-    lower(hex(record.trace_id)),
-    lower(hex(record.span_id)),
-    toUInt8(bitAnd(record.flags, 255)),
-    record.severity_text,
-    toUInt8(greatest(0, least(record.severity_number, 255))),
+    moment(if(tupleElement(record, 'time_unix_nano') = 0, tupleElement(record, 'observed_time_unix_nano'), tupleElement(record, 'time_unix_nano'))),
+    lower(hex(tupleElement(record, 'trace_id'))),
+    lower(hex(tupleElement(record, 'span_id'))),
+    toUInt8(bitAnd(tupleElement(record, 'flags'), 255)),
+    tupleElement(record, 'severity_text'),
+    toUInt8(greatest(0, least(tupleElement(record, 'severity_number'), 255))),
     resource_attributes['service.name'],
-    value_text(record.body),
+    value_text(tupleElement(record, 'body')),
     resource_url,
     resource_attributes,
-    scope_logs.schema_url,
-    scope_logs.scope.name,
-    scope_logs.scope.version,
-    attributes(scope_logs.scope.attributes),
-    attributes(record.attributes),
-    record.event_name
+    scope_url,
+    tupleElement(scope, 'name'),
+    tupleElement(scope, 'version'),
+    scope_attributes,
+    record_attributes,
+    tupleElement(record, 'event_name')
 FROM
 (
-    SELECT resource_attributes, resource_url, scope_logs, arrayJoin(scope_logs.log_records) AS record
+    SELECT
+        rendered[1] AS resource_attributes,
+        rendered[2] AS scope_attributes,
+        resource_url,
+        scope,
+        scope_url,
+        arrayJoin(arrayZip(records, arraySlice(rendered, 3))) AS record_and_attributes,
+        tupleElement(record_and_attributes, 1) AS record,
+        tupleElement(record_and_attributes, 2) AS record_attributes
     FROM
     (
+        -- all attributes are rendered in one place: the engine analyses the lambdas anew at each mention
         WITH
             {values}
         SELECT
-            attributes(resource_logs.resource.attributes) AS resource_attributes,
-            resource_logs.schema_url AS resource_url,
-            arrayJoin(resource_logs.scope_logs) AS scope_logs
-        FROM (SELECT arrayJoin(resource_logs) AS resource_logs FROM file('{files}', 'ProtobufSingle', $structure${structure}$structure$))
+            resource_url,
+            tupleElement(scope_logs, 'scope') AS scope,
+            tupleElement(scope_logs, 'schema_url') AS scope_url,
+            tupleElement(scope_logs, 'log_records') AS records,
+            arrayMap(
+                pairs -> attributes(pairs),
+                arrayConcat(
+                    [resource_pairs, tupleElement(scope, 'attributes')],
+                    arrayMap(record -> tupleElement(record, 'attributes'), records))) AS rendered
+        FROM
+        (
+            SELECT
+                tupleElement(tupleElement(resource_logs, 'resource'), 'attributes') AS resource_pairs,
+                tupleElement(resource_logs, 'schema_url') AS resource_url,
+                arrayJoin(tupleElement(resource_logs, 'scope_logs')) AS scope_logs
+            FROM (SELECT arrayJoin(resource_logs) AS resource_logs FROM file('{files}', 'ProtobufSingle', $structure${structure}$structure$))
+        )
     )
 )
 SETTINGS
