@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST_NAMES: Final = 30
+
 
 class OtelObsError(Exception):
     """Root of the tree.
@@ -60,3 +67,14 @@ class SchemaError(StoreError):
 
 class QuestionError(OtelObsError):
     """A report or one of its parameters is unknown or cannot be understood."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The sentence that helps who mistyped a name: the nearest known one, else those that there are."""
+    import difflib
+
+    names = list(known)
+    if near := difflib.get_close_matches(name, names, n=1):
+        return f"Did you mean {near[0]}?"
+    more = " …" if len(names) > _MOST_NAMES else ""
+    return f"Known: {', '.join(names[:_MOST_NAMES])}{more}." if names else ""

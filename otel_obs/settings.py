@@ -45,6 +45,13 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _card(text: str) -> str:
+    word = text.strip().lower() or "off"
+    if word not in {"off", "compact", "verbose"}:
+        raise ValueError("off, compact or verbose")
+    return word
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """One row of SETTINGS. ``variables`` are tried in order; the first that is set counts.
@@ -170,6 +177,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         doc="Most seconds that `shutdown()` and the interpreter's exit wait for what is still unsent.",
     ),
     Setting(
+        name="scorecard",
+        variables=("OTEL_OBS_SCORECARD",),
+        parse=_card,
+        default="off",
+        doc="Write a card on stderr after each trace: `compact` or `verbose`. `otel-obs scorecard` shows any later.",
+    ),
+    Setting(
         name="url",
         variables=("OTEL_OBS_URL",),
         parse=str,
@@ -225,6 +239,7 @@ class Settings:
     max_queue: int = 16_384
     send_interval: float = 1.0
     shutdown_timeout: float = 5.0
+    scorecard: str = "off"
     url: str = ""
     data: str = ""
     user: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_obs.codegen.questions import stub
 from otel_obs.contract import gates, outcome, semconv
 from otel_obs.contract.streams import STREAMS
 from otel_obs.reports.registry import REPORTS
@@ -126,4 +127,5 @@ FILES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/wire.md": wire,
     "docs/reference/settings.md": settings,
     "docs/reference/reports.md": reports,
+    "otel_obs/query/questions.pyi": stub,
 }

@@ -105,6 +105,7 @@ GEN_AI_INPUT_TOKENS: Final = _attribute(
 GEN_AI_OUTPUT_TOKENS: Final = _attribute(
     "gen_ai.usage.output_tokens", "stage", "int", "Tokens received (OpenTelemetry's own name).", unit="{token}"
 )
+STAGE_COST_USD: Final = _attribute("stage.cost_usd", "stage", "decimal", "What the stage cost.", unit="USD")
 
 # Decision ------------------------------------------------------------------------------------------------------------
 DECISION_SPAN: Final = "decision"

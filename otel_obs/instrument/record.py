@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode
@@ -162,6 +163,25 @@ class Stage(_Part):
     __slots__ = ()
     _evidence = semconv.STAGE_EVIDENCE
     _output = semconv.STAGE_OUTPUT
+
+    @harmless(None)
+    def model(
+        self,
+        name: str,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cost_usd: Decimal | str | float | None = None,
+    ) -> None:
+        """Say which model was called here, how many tokens went in and came out, and what it cost in US dollars.
+
+        An amount as ``Decimal`` or text is kept to its last digit.
+        """
+        self._set(semconv.GEN_AI_REQUEST_MODEL, name)
+        self._set(semconv.GEN_AI_INPUT_TOKENS, input_tokens)
+        self._set(semconv.GEN_AI_OUTPUT_TOKENS, output_tokens)
+        if cost_usd is not None and values.number(semconv.STAGE_COST_USD, cost_usd, self.defects) is not None:
+            self._set(semconv.STAGE_COST_USD, format(Decimal(str(cost_usd)), "f"))
 
 
 class Trace(_Part):

@@ -46,7 +46,7 @@ class Silent:
     def _ignore(self, *args: Any, **kwargs: Any) -> None:
         """Take anything, do nothing."""
 
-    evidence = output = score = idle = end = fail = _ignore
+    evidence = output = model = score = idle = end = fail = _ignore
 
     def attributes(self, /, *_surplus: Any, **_given: Any) -> Self:
         """Take anything, do nothing."""

@@ -7,11 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_obs.errors import QuestionError
-from otel_obs.reports.answer import plain
-from otel_obs.reports.registry import Kind, Parameter, Report
+from otel_obs.errors import QuestionError, nearest
+from otel_obs.reports.report import Kind, Parameter, Report
 from otel_obs.reports.times import for_store, moment, zone, zone_for_store
-from otel_obs.store.client import ask
+from otel_obs.store.client import ask, assignments, statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _MOST: Final = 1_000_000  # rows that are listed; whoever wants all of them asks the store itself
 
 
-def read(report: Report, given: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
+def read(report: Report[Any], given: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
     """Read ``given`` texts as the report's parameters; defaults fill in.
 
     Raises:
@@ -40,7 +39,7 @@ def read(report: Report, given: Mapping[str, str], *, now: datetime) -> dict[str
         raise QuestionError(
             f"The window ends ({texts['to']}) before it starts ({texts['from']}).", fix="Exchange --from and --to."
         )
-    return asked
+    return {**asked, **(report.derive(asked) if report.derive else {})}
 
 
 def _value(parameter: Parameter, text: str | None, *, tz: Any, now: datetime) -> Any:
@@ -51,13 +50,15 @@ def _value(parameter: Parameter, text: str | None, *, tz: Any, now: datetime) ->
     try:
         match parameter.kind:
             case Kind.TIME:
-                return moment(text, tz=tz, now=now)
+                return None if text == parameter.default == "" else moment(text, tz=tz, now=now)
             case Kind.ZONE:
                 return tz
             case Kind.COUNT:
                 return _within(1, int(text), _MOST)
             case Kind.SHARE:
                 return _within(0, float(text), sys.float_info.max)
+            case Kind.NUMBER:
+                return _within(-sys.float_info.max, float(text), sys.float_info.max) if text else None
             case Kind.TEXT:
                 return text
     except ValueError:
@@ -76,7 +77,7 @@ def _for_store(value: Any, *, now: datetime) -> Any:
     return zone_for_store(value, now=now) if isinstance(value, tzinfo) else value
 
 
-def run(client: Client, report: Report, given: Mapping[str, str], *, now: datetime | None = None) -> Answer:
+def run(client: Client, report: Report[Any], given: Mapping[str, str], *, now: datetime | None = None) -> Answer[Any]:
     """Ask the store. ``given`` holds parameters as text, by name.
 
     Raises:
@@ -86,11 +87,46 @@ def run(client: Client, report: Report, given: Mapping[str, str], *, now: dateti
     """
     now = now or datetime.now(UTC)
     asked = read(report, given, now=now)
-    parameters = {name: _for_store(value, now=now) for name, value in asked.items()}
-    answer = report.shape(ask(client, report.name, parameters), asked)
-    tz = asked["tz"]
-    return replace(
-        answer,
-        data=plain(answer.data, tz),
-        tables=[replace(table, rows=plain(list(table.rows), tz)) for table in answer.tables],
-    )
+    found = ask(client, report.query, for_query(asked, now=now))
+    answer = report.shape([report.row.of(row) for row in found], asked)
+    if not found or _is_empty(answer):
+        answer = _with_hint(client, report, asked, answer)
+    return replace(answer.plainly(asked["tz"]), row=report.answer_row)
+
+
+def for_query(asked: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """What was read, as the parameters of the ``.sql``."""
+    return {name: _for_store(value, now=now) for name, value in asked.items()}
+
+
+def sql(report: Report[Any], given: Mapping[str, str], *, now: datetime | None = None) -> str:
+    """The statement that answers, after its parameters as ``SET param_…``: as clickhouse-client takes both.
+
+    Raises:
+        QuestionError: see ``read``.
+
+    """
+    now = now or datetime.now(UTC)
+    parameters = for_query(read(report, given, now=now), now=now)
+    text = statement(report.query)
+    return "\n".join([*assignments(parameters, text), "", text])
+
+
+def _is_empty(answer: Answer[Any]) -> bool:
+    return isinstance(answer.data, dict) and answer.data.get("state") == "never_recorded"
+
+
+def _with_hint(client: Client, report: Report[Any], asked: Mapping[str, Any], answer: Answer[Any]) -> Answer[Any]:
+    """Where nothing was found under a name that no record carries: say so, with the nearest that one does."""
+    for parameter in report.parameters:
+        value = asked.get(parameter.name)
+        if not parameter.recorded or not value:
+            continue
+        known = [row["name"] for row in ask(client, "recorded", {"kind": parameter.recorded})]
+        if known and value not in known:
+            fix = nearest(value, known)
+            if answer.rows:  # it says already that nothing was ever recorded
+                return replace(answer, sentence=f"{answer.sentence} {fix}")
+            sentence = f"No {parameter.recorded} {value!r} was ever recorded. {fix}"
+            return replace(answer, sentence=sentence, found=False)
+    return answer

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("otel_obs")
 _GATES_AND_EXCEPTIONS: Final = 16  # room for events that are no gates
-_FIXED: Final = ("service_name", "endpoint", "ids_seed", "max_queue", "send_interval")  # by the first call
+_FIXED: Final = ("service_name", "endpoint", "ids_seed", "max_queue", "send_interval", "scorecard")  # by the first call
 
 
 @dataclass
@@ -190,6 +190,11 @@ def _set_up_spans(wanted: Settings, resource: Resource) -> None:
     )
     provider.add_span_processor(CountedSpans(_process.tally))
     provider.add_span_processor(queue)
+    if wanted.scorecard != "off":
+        from otel_obs.contract.scorecard import Form
+        from otel_obs.sdk.scorecards import Scorecards
+
+        provider.add_span_processor(Scorecards(Form(wanted.scorecard)))
     trace.set_tracer_provider(provider)
     _process.flushes.append(provider.force_flush)
     _process.endings.append(Ending(provider.shutdown))

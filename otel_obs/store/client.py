@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,7 @@ _AUTHENTICATION_FAILED: Final = 516
 
 # Of every query of ours: FINAL stays inside a partition, where our keys make a repeated row meet itself.
 _SETTINGS: Final = {"do_not_merge_across_partitions_select_final": 1, "max_partitions_per_insert_block": 0}
+_PARAMETER: Final = re.compile(r"\{(\w+):")
 
 
 def _library() -> Any:
@@ -122,6 +124,32 @@ def open_directory(directory: Path) -> Client:
 def statement(name: str) -> str:
     """Return the text of ``queries/<name>.sql``."""
     return resources.files("otel_obs.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def assignments(parameters: Mapping[str, Any], text: str) -> list[str]:
+    """Lines that give a statement's ``{name:Type}`` their values in a ClickHouse client: ``SET param_name = …;``."""
+    return [
+        f"SET param_{name} = {_literal(_bound(parameters[name]))};"
+        for name in dict.fromkeys(_PARAMETER.findall(text))
+        if name in parameters
+    ]
+
+
+def _bound(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    return str(value)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def clock(client: Client) -> int:
+    """What time it is where the store is, in whole seconds since the epoch."""
+    return int(client.query("SELECT toUnixTimestamp(now())").result_rows[0][0])
 
 
 def ask(client: Client, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -38,10 +38,11 @@ def test_never_recorded_quiet_and_active_are_three_answers(client: Client, otlp:
     assert empty.sentence == "Nothing was ever recorded."
     for row in REPORTS:
         if row.name != "why":
-            asked = {"id": "0" * 32, "tz": "UTC"} if row.parameters[0].position else DAY
-            answer = run(client, row, asked)
-            assert answer.data == (None if row.parameters[0].position else [])
-            assert answer.found is not row.parameters[0].position
+            ids = {parameter.name: "0" * 32 for parameter in row.parameters if parameter.position}
+            answer = run(client, row, {**ids, "tz": "UTC"} if ids else DAY)
+            assert answer.data == (None if ids else [])
+            assert answer.rows == (() if ids else [])
+            assert answer.found is not bool(ids)
             assert answer.sentence.endswith(".")
 
     # one cycle, an hour before the window
@@ -53,7 +54,10 @@ def test_never_recorded_quiet_and_active_are_three_answers(client: Client, otlp:
     assert _why(client, service="bot").data["state"] == "quiet"
     assert _why(client, symbol="BTCUSDT").data["state"] == "quiet"  # a cycle without symbol may be about any
     unknown = _why(client, service="nobody")
-    assert (unknown.data["state"], unknown.sentence) == ("never_recorded", "Nothing was ever recorded for nobody.")
+    assert (unknown.data["state"], unknown.sentence) == (
+        "never_recorded",
+        "Nothing was ever recorded for nobody. Known: bot.",
+    )
 
     # one decision in the window, about one instrument
     made = otlp.span_row({"decision.what": "enter", "instrument.symbol": "ETHUSDT"}, number=2)

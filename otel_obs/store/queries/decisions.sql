@@ -1,7 +1,8 @@
 -- Which decisions were there, the latest first?
 SELECT
     timestamp, service, symbol, side, what, why, confidence, outcome, veto_reason_primary, veto_overridden,
-    span_id, trace_id
+    span_id, trace_id,
+    count() OVER () AS total
 FROM decisions FINAL
 WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
     AND ({service:String} = '' OR service = {service:String})

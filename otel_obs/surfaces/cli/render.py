@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from otel_obs.reports.rows import columns
+
 if TYPE_CHECKING:
     from otel_obs.reports.answer import Answer, Table
 
@@ -40,10 +42,17 @@ def cell(value: Any) -> str:
     return str(value).translate(_CONTROL)
 
 
-def screen(answer: Answer) -> None:
+def style(outcome: str) -> str:
+    """The colour of an outcome or a verdict; none for other words."""
+    return _STYLES.get(outcome, "")
+
+
+def screen(answer: Answer[Any]) -> None:
     """Print the sentence, then the tables."""
     out = console()
     out.print(Text(answer.sentence.translate(_CONTROL), style="bold"))
+    if answer.text:
+        out.print(Text(answer.text.translate(_CONTROL)))
     for table in answer.tables:
         out.print(_drawn(table))
 
@@ -57,20 +66,26 @@ def _drawn(table: Table) -> RichTable:
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in table.rows:
         texts = [cell(value) for value in row]
-        drawn.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in texts))
+        drawn.add_row(*(Text(text, style=style(text)) for text in texts))
     return drawn
 
 
-def as_json(answer: Answer) -> str:
+def as_json(answer: Answer[Any]) -> str:
     """The answer's data."""
     return json.dumps(answer.data, indent=2, ensure_ascii=False, default=str).translate(_ESCAPED)
 
 
-def as_csv(answer: Answer) -> str:
+def one_line_json(data: Any) -> str:
+    """One object on one line, as programs read a stream of them."""
+    return json.dumps(data, ensure_ascii=False, default=str).translate(_ESCAPED)
+
+
+def as_csv(answer: Answer[Any]) -> str:
     """A list of rows as they are; a single answer as name and value, nested names joined by dots."""
     out = io.StringIO()
     if isinstance(answer.data, list):
-        writer = csv.DictWriter(out, fieldnames=list(answer.data[0]) if answer.data else [], lineterminator="\n")
+        names = columns(answer.row) if answer.row else list(answer.data[0]) if answer.data else []
+        writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in answer.data)
     else:
@@ -92,9 +107,11 @@ def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
     return [(name, _csv_cell(value))]
 
 
-def as_markdown(answer: Answer) -> str:
+def as_markdown(answer: Answer[Any]) -> str:
     """The sentence and the tables, as Markdown."""
     parts = [answer.sentence.translate(_CONTROL)]
+    if answer.text:
+        parts.append(f"```\n{answer.text.translate(_CONTROL)}\n```")
     for table in answer.tables:
         lines = [f"**{table.title}**\n"] if table.title else []
         lines += ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from otel_obs import settings
-from otel_obs.errors import DataDirectoryError, MissingExtraError
-from otel_obs.store.client import DATABASE, connect, open_directory
+from otel_obs import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clickhouse_connect.driver.client import Client
 
+F = TypeVar("F", bound="Callable[..., Any]")
 
-_PATIENCE_SECONDS: Final = 10.0  # two that ask the same directory take turns
 STORE_OPTIONS: Final = (
     click.Option(
         ["--url"], metavar="URL", help="Ask the store at this address (OTEL_OBS_URL; else http://127.0.0.1:8123)."
@@ -27,51 +24,22 @@ STORE_OPTIONS: Final = (
 )
 
 
-@contextmanager
-def opened(url: str | None, data: str | None) -> Iterator[Client]:
+def store_options(function: F) -> F:
+    """Give a command the options that name a store."""
+    for option in reversed(STORE_OPTIONS):
+        function = click.option(*option.opts, metavar=option.metavar, help=option.help)(function)
+    return function
+
+
+def connected(url: str | None, data: str | None) -> query.Store:
     """Open the store that the options name, else the environment, else the default address."""
     if url and data:
         raise click.UsageError("Give --url or --data, not both.")
-    found = settings.resolve(enabled=True)
-    place = data or ("" if url else found.data)
-    client, release = (
-        _at_directory(Path(place)) if place else (connect(url or found.url or "http://127.0.0.1:8123"), None)
-    )
-    try:
-        client.database = DATABASE
-        yield client
-    finally:
-        client.close()
-        if release:
-            release()
+    return query.connect(url, data=data)
 
 
-def _at_directory(path: Path) -> tuple[Client, Callable[[], None] | None]:
-    """Ask the server that holds the directory; where none does, hold it and open it here."""
-    try:
-        from otel_obs.store.embedded.directory import DataDirectory, running_at
-    except ImportError:
-        raise MissingExtraError("--data", extra="local") from None
-    from otel_obs.store.migrate import migrate
-
-    running = running_at(path)
-    if running is not None:
-        return connect(running.clickhouse_url), None
-    try:
-        directory = DataDirectory(path, create=False, patience=_PATIENCE_SECONDS)
-    except DataDirectoryError:
-        running = running_at(path)  # a server that was just coming up
-        if running is None:
-            raise
-        return connect(running.clickhouse_url), None
-    try:
-        client = open_directory(directory.engine)
-        try:
-            migrate(client)
-        except BaseException:
-            client.close()
-            raise
-    except BaseException:
-        directory.release()
-        raise
-    return client, directory.release
+@contextmanager
+def opened(url: str | None, data: str | None) -> Iterator[Client]:
+    """Open it for what is no question: clickhouse-connect's client."""
+    with connected(url, data) as store:
+        yield store.client

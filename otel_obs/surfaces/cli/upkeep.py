@@ -140,7 +140,7 @@ def _rules(given: Sequence[str]) -> dict[str, Period | None]:
     return asked
 
 
-def _confirm(plan: Answer) -> None:
+def _confirm(plan: Answer[Any]) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("This removes rows, and nobody is there to confirm it. Add --yes, or --dry-run to look.")
     click.echo(render.as_markdown(plan) + "\n", err=True)
@@ -170,7 +170,7 @@ def _bar() -> Iterator[Progress]:
         yield tell
 
 
-def _show(answer: Answer, *, as_json: bool) -> None:
+def _show(answer: Answer[Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(render.as_json(answer))
     else:

@@ -24,7 +24,7 @@ _FEW: Final = 10
 _FAR_DAYS: Final = 3650
 
 
-def of_size(size: Size) -> Answer:
+def of_size(size: Size) -> Answer[Any]:
     """Totals first, then the tables, largest first."""
     rows, on_disk = sum(table.rows for table in size.tables), sum(table.bytes for table in size.tables)
     growth, daily = sum(table.bytes_a_day for table in size.tables), sum(table.rows_a_day for table in size.tables)
@@ -72,7 +72,7 @@ def of_size(size: Size) -> Answer:
     )  # fmt: skip
 
 
-def of_rules(changes: Sequence[Change]) -> Answer:
+def of_rules(changes: Sequence[Change]) -> Answer[Any]:
     """The rules in force, and what is past them: it goes when its part is merged, or is past as a whole."""
     past = sum(change.goes.rows for change in changes)
     sentence = f"{len(changes)} tables keep their rows for a time counted from arrival; "
@@ -97,7 +97,7 @@ def of_rules(changes: Sequence[Change]) -> Answer:
     )
 
 
-def of_plan(changes: Sequence[Change]) -> Answer:
+def of_plan(changes: Sequence[Change]) -> Answer[Any]:
     """What would go and what would stay."""
     goes, size = sum(change.goes.rows for change in changes), sum(change.goes.bytes for change in changes)
     sentence = f"{goes:,} rows would go, about {_bytes(size)}." if goes else "No row would go."
@@ -106,7 +106,7 @@ def of_plan(changes: Sequence[Change]) -> Answer:
     return Answer(sentence=sentence, data=_plain([_planned(change) for change in changes]), tables=[_plan(changes)])
 
 
-def of_change(before: Sequence[Change], after: Sequence[Change]) -> Answer:
+def of_change(before: Sequence[Change], after: Sequence[Change]) -> Answer[Any]:
     """What went, and what was read back."""
     gone = sum(change.goes.rows for change in before)
     rules = ", ".join(f"{change.table.name} {change.table.retention}" for change in after)
@@ -123,7 +123,7 @@ def of_change(before: Sequence[Change], after: Sequence[Change]) -> Answer:
     )
 
 
-def of_merging(merged: Sequence[Merged]) -> Answer:
+def of_merging(merged: Sequence[Merged]) -> Answer[Any]:
     """What was won, or could be."""
     weeks, parts = sum(each.weeks for each in merged), sum(each.before.parts for each in merged)
     if not weeks:
@@ -155,7 +155,7 @@ def of_merging(merged: Sequence[Merged]) -> Answer:
     )  # fmt: skip
 
 
-def of_backup(path: Path, manifest: Manifest) -> Answer:
+def of_backup(path: Path, manifest: Manifest) -> Answer[Any]:
     """What was copied."""
     sentence = f"{manifest.rows:,} rows of {len(manifest.tables)} tables are in {path}, {_bytes(manifest.size)}."
     if manifest.left_out:
@@ -163,7 +163,7 @@ def of_backup(path: Path, manifest: Manifest) -> Answer:
     return Answer(sentence=sentence, data=_manifest(path, manifest), tables=[_copies(manifest)])
 
 
-def of_restore(path: Path, restored: Restored) -> Answer:
+def of_restore(path: Path, restored: Restored) -> Answer[Any]:
     """What came back, and what is kept for longer than it was."""
     manifest = restored.manifest
     sentence = f"{manifest.rows:,} rows of {len(manifest.tables)} tables came back from {path}, taken "

@@ -1,0 +1,1 @@
+"""From typed rows to answers: one pure function for each report."""

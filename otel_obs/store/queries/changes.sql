@@ -1,0 +1,107 @@
+-- What differs between the window [from, to) and the one it is held against, [base_from, base_to)?
+-- Only what differs is listed. Where the windows are not equally long, counts are per hour, or per day from two days on.
+WITH
+    {from:DateTime64(9, 'UTC')} AS start, {to:DateTime64(9, 'UTC')} AS end,
+    {base_from:DateTime64(9, 'UTC')} AS base_start, {base_to:DateTime64(9, 'UTC')} AS base_end,
+    dateDiff('nanosecond', start, end) AS length_ns,
+    dateDiff('nanosecond', base_start, base_end) AS base_length_ns,
+    if(greatest(length_ns, base_length_ns) < 172800000000000, 3.6e12, 8.64e13) AS unit_ns,
+    if(length_ns = base_length_ns, 1, unit_ns / length_ns) AS per_now,
+    if(length_ns = base_length_ns, 1, unit_ns / base_length_ns) AS per_base,
+    multiIf(length_ns = base_length_ns, '', unit_ns = 3.6e12, ' per hour', ' per day') AS each,
+    made AS
+    (
+        SELECT timestamp >= start AND timestamp < end AS is_now, timestamp >= base_start AND timestamp < base_end AS is_base,
+            service, symbol, outcome
+        FROM decisions FINAL
+        WHERE (is_now OR is_base)
+            AND ({service:String} = '' OR service = {service:String})
+            AND ({symbol:String} = '' OR symbol = {symbol:String})
+    ),
+    counted AS
+    (
+        SELECT subject, name, [is_base, is_now] AS side, outcome
+        FROM made
+        ARRAY JOIN ['all', 'service', 'symbol'] AS subject, ['', toString(service), toString(symbol)] AS name
+        WHERE subject = 'all' OR name != ''
+    ),
+    ended AS -- decisions of each subject, as [before, after]
+    (
+        SELECT
+            subject, name,
+            sumForEach(side) AS made,
+            sumForEach(arrayMap(x -> x AND outcome = 'executed', side)) AS executed,
+            sumForEach(arrayMap(x -> x AND outcome = 'vetoed', side)) AS vetoed,
+            sumForEach(arrayMap(x -> x AND outcome = 'held', side)) AS held,
+            sumForEach(arrayMap(x -> x AND outcome = 'failed', side)) AS failed,
+            arrayMap((v, e, f) -> if(v + e + f = 0, NULL, v / (v + e + f)), vetoed, executed, failed) AS rate
+        FROM counted
+        GROUP BY subject, name
+    ),
+    limits AS
+    (
+        SELECT
+            concat(name, if(mode = 'shadow', ' (shadow)', '')) AS gate,
+            sumForEach([is_base, is_now]) AS asked,
+            sumForEach([is_base AND ifNull(verdict = 'deny', false), is_now AND ifNull(verdict = 'deny', false)]) AS denied,
+            arrayMap((d, n) -> if(n = 0, NULL, d / n), denied, asked) AS rate,
+            [medianExactIf(ifNull(threshold, nan), is_base AND isNotNull(threshold)),
+             medianExactIf(ifNull(threshold, nan), is_now AND isNotNull(threshold))] AS middle,
+            [arrayStringConcat(arraySort(groupUniqArrayIf(5)(said, is_base)), ', '),
+             arrayStringConcat(arraySort(groupUniqArrayIf(5)(said, is_now)), ', ')] AS texts
+        FROM
+        (
+            SELECT name, mode, verdict, threshold,
+                trim(BOTH ' ' FROM concat(multiIf(comparison = 'at_most', '≤ ', comparison = 'at_least', '≥ ', comparison = 'equals', '= ', comparison = 'between', 'in ', ''), threshold_raw, ' ', unit)) AS said,
+                timestamp >= start AND timestamp < end AS is_now,
+                timestamp >= base_start AND timestamp < base_end AS is_base
+            FROM gates FINAL
+            WHERE (is_now OR is_base)
+                AND ({service:String} = '' OR service = {service:String})
+                AND ({symbol:String} = '' OR symbol = {symbol:String})
+        )
+        GROUP BY gate
+    ),
+    measures AS
+    (
+        SELECT
+            subject, name, line.1 AS measure, line.2 AS is_count, line.3 AS numbers, ['', ''] AS texts,
+            [made[1] > 0, made[2] > 0] AS is_there
+        FROM ended
+        ARRAY JOIN [
+            ('decisions', true, arrayMap(x -> toNullable(toFloat64(x)), made)),
+            ('executed', true, arrayMap(x -> toNullable(toFloat64(x)), executed)),
+            ('vetoed', true, arrayMap(x -> toNullable(toFloat64(x)), vetoed)),
+            ('held', true, arrayMap(x -> toNullable(toFloat64(x)), held)),
+            ('failed', true, arrayMap(x -> toNullable(toFloat64(x)), failed)),
+            ('rejection rate', false, rate)] AS line
+        WHERE subject = 'all' OR line.1 IN ('decisions', 'rejection rate')
+        UNION ALL
+        SELECT
+            'gate', gate, line.1, line.2, line.3, line.4, [asked[1] > 0, asked[2] > 0]
+        FROM limits
+        ARRAY JOIN [
+            ('evaluations', true, arrayMap(x -> toNullable(toFloat64(x)), asked), ['', '']),
+            ('denied', false, rate, ['', '']),
+            ('limit', false, arrayMap(x -> if(isNaN(x), NULL, x), middle), texts)] AS line
+    )
+SELECT
+    subject, name,
+    concat(measure, if(is_count, each, '')) AS measure,
+    numbers[1] * if(is_count, per_base, 1) AS before,
+    numbers[2] * if(is_count, per_now, 1) AS after,
+    after - before AS difference,
+    texts[1] AS before_text,
+    texts[2] AS after_text,
+    multiIf(
+        is_there[1] AND NOT is_there[2], 'vanished',
+        is_there[2] AND NOT is_there[1], 'appeared',
+        isNotNull(difference) AND difference > 0, 'rose',
+        isNotNull(difference) AND difference < 0, 'fell',
+        'changed') AS change
+FROM measures
+WHERE (is_there[1] OR is_there[2])
+    AND (texts[1] != texts[2] OR isNull(before) != isNull(after) OR ifNull(before != after, false))
+ORDER BY
+    indexOf(['all', 'gate', 'symbol', 'service'], subject), change IN ('appeared', 'vanished') DESC,
+    name, indexOf(['decisions', 'rejection rate', 'executed', 'vetoed', 'held', 'failed', 'limit', 'denied', 'evaluations'], splitByString(' per ', measure)[1])
