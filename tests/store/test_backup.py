@@ -197,7 +197,7 @@ def test_slices_have_every_row_once_however_the_times_lie(tmp_path: Path, otlp: 
     """A store bounds each query, so what is large is read in slices: by weeks, hours, and inside one hour."""
     hour = 3_600_000_000_000
     ats = [otlp.NOON + n for n in range(300)] + [otlp.NOON + n * hour for n in range(-400, 400)]
-    ats += [-(2**61), 2**62, -1, 0, 0]  # of 1896, of 2116
+    ats += [2**64 - 2**61, 2**62, 2**64 - 1, 0, 0]  # 1896 and 2116; a negative number has the highest bit
     with _store(tmp_path / "source") as client:
         otlp.insert(client, "otel_traces", [otlp.span_row({}, number=n, at=at) for n, at in enumerate(ats, 1)])
         table = next(table for table in tables(client) if table.name == "otel_traces")
