@@ -123,11 +123,12 @@ def test_markdown_is_a_page_whose_tables_hold_together() -> None:
 @pytest.mark.parametrize("form", list(Form))
 def test_what_a_bot_wrote_cannot_take_over_the_screen(form: Form) -> None:
     sneaky = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m\r"
+    gate = GateLine(name=sneaky, verdict="deny", observed=sneaky, threshold=sneaky, unit=sneaky)
     card = Scorecard(
         name=sneaky, trace_id=sneaky, duration_ns=1, error=sneaky, idle_reason=sneaky, gaps=[sneaky],
         evidence={sneaky: [sneaky]}, output={sneaky: {sneaky: 1}}, principles={sneaky: sneaky}, passed=False,
         stages=[StageLine(name=sneaky, duration_ns=1)],
-        decisions=[DecisionLine(what=sneaky, outcome="vetoed", why=sneaky, gates=[GateLine(name=sneaky, verdict="deny", observed=sneaky, threshold=sneaky, unit=sneaky)])],
+        decisions=[DecisionLine(what=sneaky, outcome="vetoed", why=sneaky, gates=[gate])],
     )  # fmt: skip
     text = rendered(card, form)
     assert "owned" in text

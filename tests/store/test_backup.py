@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from otel_obs.store.upkeep.slices import slices
 
 from otel_obs.errors import SchemaError, StoreError
 from otel_obs.reports.registry import report
@@ -26,6 +25,7 @@ from otel_obs.store.upkeep.manifest import Manifest, read
 from otel_obs.store.upkeep.periods import period
 from otel_obs.store.upkeep.restore import restore
 from otel_obs.store.upkeep.retention import apply, planned
+from otel_obs.store.upkeep.slices import slices
 from otel_obs.store.upkeep.tables import tables
 
 if TYPE_CHECKING:
