@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.codegen.questions import stub
 from otel_obs.contract import gates, outcome, semconv
 from otel_obs.contract.streams import STREAMS
 from otel_obs.reports.registry import REPORTS
+from otel_obs.reports.rows import columns
 from otel_obs.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -67,6 +69,12 @@ shows which are in force and where they come from. OpenTelemetry's own variables
 `OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS` …) mean what they mean elsewhere."""
 
 
+_REPORTS: Final = """\
+Ask with `otel-obs report NAME`; add `--json`, `--csv` or `--md`, and `--url` or `--data` to say which store. `--sql`
+prints the statement instead. In Python each is a method of `otel_obs.query.connect(…)`, whose rows have the columns
+named here: [how to ask](../how-to/ask.md)."""
+
+
 def wire() -> str:
     """Every name on the wire, from ``semconv``, ``gates``, ``outcome`` and STREAMS."""
     parts = [_WIRE]
@@ -102,12 +110,12 @@ def reports() -> str:
     """Every report, from REPORTS."""
     parts = [
         "# Reports",
-        "Ask with `otel-obs report NAME`; add `--json`, `--csv` or `--md`, and `--url` or `--data` to say which store.",
+        _REPORTS,
     ]
     for row in REPORTS:
         parameters = [
             (
-                parameter.name if parameter.position else f"`--{parameter.name}`",
+                parameter.name if parameter.position else f"`--{parameter.name.replace('_', '-')}`",
                 parameter.kind.value,
                 "" if not parameter.default else f"`{parameter.default}`",
                 parameter.doc + (f" One of {', '.join(parameter.choices)}." if parameter.choices else ""),
@@ -119,8 +127,16 @@ def reports() -> str:
             row.question,
             _table(("parameter", "kind", "default", "meaning"), parameters),
             f"```\n{row.example}\n```",
+            _about(row.answer_row),
         ]
     return _page(*parts)
+
+
+def _about(row: type) -> str:
+    hints = {field.name: str(field.type) for field in fields(row)}
+    doc = " ".join((row.__doc__ or "").split())
+    names = ", ".join(f"`{name}` {hints[name].replace(' | ', ' or ')}" for name in columns(row))
+    return f"{doc} Columns: {names}."
 
 
 FILES: Final[dict[str, Callable[[], str]]] = {

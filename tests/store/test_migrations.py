@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from otel_obs.store.migrate import Migration, applied, check, migrate, migration
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
 
     from clickhouse_connect.driver.client import Client
 
@@ -120,3 +122,18 @@ def test_a_semicolon_inside_a_text_does_not_end_a_statement() -> None:
     text = "-- a remark; with one\nCREATE TABLE a (b String DEFAULT 'x; y');\nSELECT 1;  \n\nSELECT 2\n"
     migration = Migration(version=1, name="0001_a.sql", text=text)
     assert migration.statements() == ["CREATE TABLE a (b String DEFAULT 'x; y')", "SELECT 1", "SELECT 2"]
+
+
+def test_a_store_of_an_earlier_version_keeps_what_it_has_and_learns_what_is_new(
+    bare: Client, monkeypatch: pytest.MonkeyPatch, otlp: ModuleType
+) -> None:
+    ours = migrations()
+    _pretend(monkeypatch, *(migration for migration in ours if migration.version <= 4))  # the first release
+    migrate(bare)
+    stage = {"stage.name": "synthesis", "stage.cost_usd": "0.32"}
+    otlp.insert(bare, "otel_traces", [otlp.span_row(stage, number=1)])
+    _pretend(monkeypatch, *ours)
+    assert migrate(bare) == [migration.name for migration in ours if migration.version > 4]
+    otlp.insert(bare, "otel_traces", [otlp.span_row(stage, number=2)])
+    found = bare.query("SELECT span_id, name, cost_usd FROM stages FINAL ORDER BY span_id").result_rows
+    assert found == [(f"{1:016x}", "synthesis", None), (f"{2:016x}", "synthesis", Decimal("0.32"))]
