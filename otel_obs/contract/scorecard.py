@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence  # noqa: TC003 - the types are read: by Arrow
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal  # noqa: TC003 - likewise
@@ -181,7 +182,7 @@ def took(duration_ns: int) -> str:
         return f"{int(seconds) // 3600}h {int(seconds) % 3600 // 60:02}m"
     if seconds >= 60:  # noqa: PLR2004 - a minute
         return f"{int(seconds) // 60}m {int(seconds) % 60:02}s"
-    return f"{seconds:.1f}s" if seconds >= 1 else f"{seconds * 1e3:.3g}ms"
+    return f"{seconds:.1f}s" if seconds >= 0.9995 else f"{seconds * 1e3:.3g}ms"  # noqa: PLR2004 - rounds to a second
 
 
 def _number(value: float) -> str:
@@ -213,7 +214,14 @@ def _vetoes(card: Scorecard) -> list[GateLine]:
 
 
 def _cost(card: Scorecard) -> str:
-    return "" if card.cost_usd is None else f"${card.cost_usd:.4f}".rstrip("0").rstrip(".") if card.cost_usd else "$0"
+    """Dollars to a hundredth of a cent, and never nothing for something; no card rounds cents away."""
+    cost = card.cost_usd
+    if cost is None:
+        return ""
+    text = f"{cost:.4f}"
+    if cost and not text.strip("-0."):
+        return f"${cost.normalize():f}"
+    return f"${text[:-2] if text.endswith('00') else text.rstrip('0')}"
 
 
 def _plain_length(text: str) -> int:
@@ -274,6 +282,10 @@ def _gathered(evidence: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in evidence.items() if not isinstance(value, dict | list))
 
 
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else _line(str(value))
+
+
 def _line(text: str) -> str:
     return " ".join(text.split())
 
@@ -303,7 +315,7 @@ def _verbose(card: Scorecard, paint: _Paint) -> Iterator[str]:
         if found:
             yield ""
             yield _rule(title, "-")
-            yield from (f"  {key}: {value}" for key, value in found.items())
+            yield from (f"  {key}: {_shown(value)}" for key, value in found.items())
     yield "=" * _WIDTH
 
 

@@ -82,6 +82,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             number=0xA4,
             service=SNEAKY,
         ),
+        otlp.span_row(
+            {"trace.name": SNEAKY, "trace.query": SNEAKY, "trace.evidence": json.dumps({"a": SNEAKY})}, number=0xA5
+        ),
     ]
     with DataDirectory(data) as directory:
         client = open_directory(directory.engine)
@@ -188,6 +191,14 @@ def test_a_terminal_without_our_signs_still_gets_an_answer(data: Path) -> None:
         ["decisions", *DAY],
         ["decision", f"{0xA4:016x}"],
         ["trace", f"{0xA4:032x}"],
+        ["co-denials", *DAY],
+        ["summary", *DAY],
+        ["changes", *DAY],
+        ["scorecard", f"{0xA5:032x}"],
+        ["scorecard", f"{0xA5:032x}", "--form", "markdown"],
+        ["compare", f"{0xA5:032x}", f"{0xA0:032x}"],
+        ["traces", *DAY],
+        ["slowest", *DAY],
     ],
     ids=lambda question: question[0],
 )
