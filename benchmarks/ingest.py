@@ -80,7 +80,8 @@ def body(spans: int, first: int) -> bytes:
     return request.SerializeToString()
 
 
-def _send(port: int, bodies: list[bytes]) -> None:
+def send(port: int, bodies: list[bytes]) -> None:
+    """Send bodies one after the other on one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     for one in bodies:
         connection.request("POST", "/v1/traces", one, {"content-type": "application/x-protobuf"})
@@ -91,7 +92,8 @@ def _send(port: int, bodies: list[bytes]) -> None:
     connection.close()
 
 
-def _store(directory: Path) -> tuple[subprocess.Popen[bytes], Addresses]:
+def store(directory: Path) -> tuple[subprocess.Popen[bytes], Addresses]:
+    """Start a store on free ports; returns when it is up."""
     ports = directory / "ports.json"
     command = [sys.executable, "-m", "otel_obs.surfaces.cli", "up", "--data", str(directory / "data")]
     command += ["--ports-file", str(ports), "--otlp-port", "0", "--otlp-grpc-port", "0"]
@@ -109,12 +111,12 @@ def measure() -> Iterator[dict[str, object]]:
     for spans, count, clients in _PLANS:
         bodies = [body(spans, index * spans) for index in range(count)]
         with tempfile.TemporaryDirectory() as scratch:
-            process, addresses = _store(Path(scratch))
+            process, addresses = store(Path(scratch))
             try:
-                _send(addresses.otlp_port, [body(100, 10**9)])  # the first statement is compiled
+                send(addresses.otlp_port, [body(100, 10**9)])  # the first statement is compiled
                 start = time.perf_counter()
                 with ThreadPoolExecutor(clients) as pool:
-                    list(pool.map(lambda i: _send(addresses.otlp_port, bodies[i::clients]), range(clients)))  # noqa: B023
+                    list(pool.map(lambda i: send(addresses.otlp_port, bodies[i::clients]), range(clients)))  # noqa: B023
                 seconds = time.perf_counter() - start
                 client = connect(addresses.clickhouse_url)
                 stored = client.query("SELECT count() FROM otel.otel_traces FINAL").first_row[0]

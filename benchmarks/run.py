@@ -11,10 +11,16 @@ import platform
 from pathlib import Path
 
 import caller
+import freshness
 import imports
 import ingest
 
-BENCHMARKS = {"caller": caller.measure, "imports": imports.measure, "ingest": ingest.measure}
+BENCHMARKS = {
+    "caller": caller.measure,
+    "imports": imports.measure,
+    "ingest": ingest.measure,
+    "freshness": freshness.measure,
+}
 
 
 def main() -> None:

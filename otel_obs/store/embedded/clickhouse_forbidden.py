@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import QueryError
+from otel_obs.store.embedded.clickhouse_settings import may_stand_in_a_statement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -41,18 +42,18 @@ FORBIDDEN_CALLS: Final = _names(
 _FORBIDDEN_FUNCTIONS: Final = _names(
     "file aiclassify aiembed aiextract aifilter aigenerate airedact aisimilarity aitranslate catboostevaluate"
 )
-_FORBIDDEN_SETTINGS: Final = _names(
-    """
-    allow_experimental_eval_table_function dialect format_avro_schema_registry_url format_schema format_schema_source
-    format_template_resultset format_template_row
-    """
-)
 _ENGINES: Final = _names(
     """
     alias atomic buffer generaterandom join log materializedview memory merge null set stripelog timeseries tinylog
     view
     """
 )
+# Table functions that take the names and types of columns as a text. That text may say `ALIAS file(…)`, and may be
+# computed: so they are given literals only.
+_STRUCTURED: Final = _names("format fuzzjson generaterandom input null sqlstandardvalues values")
+_LITERALS: Final = frozenset({"null", "true", "false", "inf", "nan"})
+_MARKS: Final = frozenset(",()[]-+.")
+_EXPRESSION: Final = re.compile(r"\b(?:alias|default|materialized|ephemeral)\b.*[(`\"]", re.DOTALL | re.IGNORECASE)
 _DEFINING: Final = frozenset({"CREATE", "ATTACH", "REPLACE"})
 _READING: Final = frozenset({"SELECT", "WITH", "FROM"})
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|N|(.))", re.DOTALL)
@@ -88,7 +89,9 @@ class Watch:
     def __init__(self) -> None:
         self._first = ""
         self._names = ("", "")  # of the two tokens before
-        self._marks = ("", "")
+        self._texts = ("", "")
+        self._open: list[str] = []  # for each open bracket, the function that takes literals only around it, or ""
+        self._settings_depth: int | None = None
         self._is_list_of_columns = False
 
     def see(self, token: Token) -> None:
@@ -99,27 +102,61 @@ class Watch:
 
         """
         name = named(token)
-        before, mark = self._names[1], self._marks[1]
         if not self._first and token.text != "(":
             self._first = token.word
             self._is_list_of_columns = token.word == "INSERT"
         if token.depth == 0 and token.word in _READING:
             self._is_list_of_columns = False
+        if token.text == ")" and self._open:
+            self._open.pop()
+        self._check_functions(token, name)
+        self._check_settings(token, name)
+        self._check_engine(token, name)
+        if token.text == "(":
+            around = self._open[-1] if self._open else ""
+            is_structured = self._names[1] in _STRUCTURED and self._texts[0] != "."
+            self._open.append(around or (self._names[1] if is_structured else ""))
+        self._names = (self._names[1], name)
+        self._texts = (self._texts[1], token.text)
+
+    def _check_functions(self, token: Token, name: str) -> None:
+        before = self._names[1]
         if token.text == "(" and before in FORBIDDEN_CALLS:
             raise refuse(f"The function {before}", "It reads or writes files of the server, or reaches a network.")
-        if name in _FORBIDDEN_FUNCTIONS and mark != "." and not self._is_list_of_columns:
+        if name in _FORBIDDEN_FUNCTIONS and self._texts[1] != "." and not self._is_list_of_columns:
             raise refuse(f"The function {name}", f"If it is a column, write it with its table: t.{name}.")
-        if token.text == "=" and before in _FORBIDDEN_SETTINGS:
-            raise refuse(f"The setting {before}", "It names files of the server, or hides a statement.")
-        if self._first in _DEFINING and name and self._follows_engine() and not _is_of_the_store(name):
-            raise refuse(f"The engine {name}", "Use a MergeTree, Memory, Log or view.")
-        if self._first == "ATTACH" and token.rule == "string" and before == "from":
-            raise refuse("ATTACH … FROM a path")
-        self._names = (before, name)
-        self._marks = (mark, token.text)
+        if self._open and self._open[-1] and not self._is_plain(token, name):
+            raise refuse(f"{token.text[:40]} within {self._open[-1]}()", "Give it literals only.")
 
-    def _follows_engine(self) -> bool:
-        return self._names[1] == "engine" or (self._marks[1] == "=" and self._names[0] == "engine")
+    def _is_plain(self, token: Token, name: str) -> bool:
+        """Whether a token may stand within a function that takes a structure as text."""
+        if self._open[-1] == self._names[0] == "format" and self._texts[1] == "(":
+            if token.rule == "string" and "{" in token.text:  # the other format(): a pattern and its values
+                self._open[-1] = ""
+            return token.rule in {"string", "word"} and name not in FORBIDDEN_CALLS
+        if token.rule == "string":
+            return token.text[0] == "'" and not _EXPRESSION.search(_ESCAPE.sub(_unescaped, token.text))
+        return token.text in _MARKS or name in _LITERALS or token.text[:1].isdigit()
+
+    def _check_settings(self, token: Token, name: str) -> None:
+        if token.word == "SETTINGS" and self._texts[1] != ".":
+            self._settings_depth = token.depth
+        elif self._settings_depth is not None and token.depth < self._settings_depth:
+            self._settings_depth = None
+        setting, is_text = self._names[0], not name and not token.text[0].isdigit()
+        if (
+            self._settings_depth is not None
+            and self._texts[1] == "="
+            and not may_stand_in_a_statement(setting, is_text=is_text)
+        ):
+            raise refuse(f"The setting {setting}", "It may name files of the server, or hold a statement.")
+
+    def _check_engine(self, token: Token, name: str) -> None:
+        follows = self._names[1] == "engine" or (self._texts[1] == "=" and self._names[0] == "engine")
+        if self._first in _DEFINING and name and follows and not _is_of_the_store(name):
+            raise refuse(f"The engine {name}", "Use a MergeTree, Memory, Log or view.")
+        if self._first == "ATTACH" and token.rule == "string" and self._names[1] == "from":
+            raise refuse("ATTACH … FROM a path")
 
 
 def _is_of_the_store(engine: str) -> bool:

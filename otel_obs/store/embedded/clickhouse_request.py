@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from otel_obs.errors import QueryError
+from otel_obs.store.embedded.clickhouse_settings import may_be_set
 from otel_obs.store.embedded.engine import DATABASE
 from otel_obs.store.embedded.rights import Rights
 
@@ -20,53 +21,6 @@ if TYPE_CHECKING:
 NOT_IMPLEMENTED: Final = 48
 UNKNOWN_FORMAT: Final = 73
 BAD_ARGUMENTS: Final = 36
-
-# What a client may set for its one statement. All other settings are accepted and ignored: those of the interface,
-# of sessions and users, and `readonly`, which a connection cannot take back (we honour it ourselves).
-_SETTINGS: Final = frozenset(
-    {
-        "date_time_input_format",
-        "date_time_output_format",
-        "do_not_merge_across_partitions_select_final",
-        "extremes",
-        "final",
-        "group_by_overflow_mode",
-        "insert_deduplicate",
-        "insert_deduplication_token",
-        "insert_null_as_default",
-        "join_algorithm",
-        "join_use_nulls",
-        "limit",
-        "max_ast_elements",
-        "max_block_size",
-        "max_bytes_to_read",
-        "max_execution_time",
-        "max_expanded_ast_elements",
-        "max_insert_block_size",
-        "max_memory_usage",
-        "max_query_size",
-        "max_result_bytes",
-        "max_result_rows",
-        "max_rows_to_group_by",
-        "max_rows_to_read",
-        "max_threads",
-        "mutations_sync",
-        "offset",
-        "read_overflow_mode",
-        "result_overflow_mode",
-        "session_timezone",
-        "timeout_overflow_mode",
-    }
-)
-_PREFIXES: Final = (
-    "allow_experimental_",
-    "allow_suspicious_",
-    "enable_",
-    "format_csv_",
-    "input_format_",
-    "output_format_",
-)
-_NOT_OF_A_QUERY: Final = frozenset({"enable_http_compression", "allow_experimental_eval_table_function"})
 
 _FORMAT_NAME: Final = re.compile(r"\w+", re.ASCII)
 _FORMATS_OF_PYTHON: Final = frozenset({"dataframe", "datastore", "arrowtable"})  # chdb answers these with objects
@@ -117,7 +71,7 @@ class Call:
         return cls(
             query=given.get("query", ""),
             params=_bound(given),
-            settings={name: value for name, value in given.items() if _may_be_set(name)},
+            settings={name: value for name, value in given.items() if may_be_set(name)},
             database=given.get("database") or headers.get("x-clickhouse-database") or DATABASE,
             default_format=given.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
             query_id=query_id if _QUERY_ID.fullmatch(query_id) else uuid4().hex,
@@ -171,10 +125,6 @@ def parameters(request: Request) -> dict[str, str]:
 
 def _bound(given: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix("param_"): value for name, value in given.items() if name.startswith("param_")}
-
-
-def _may_be_set(name: str) -> bool:
-    return (name in _SETTINGS or name.startswith(_PREFIXES)) and name not in _NOT_OF_A_QUERY
 
 
 def _fields(body: bytes, content_type: str) -> dict[str, str]:

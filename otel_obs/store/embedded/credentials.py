@@ -114,6 +114,14 @@ def from_basic(header: str) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
+def _text(header: str) -> str:
+    """A header as its sender meant it: clients send UTF-8, which HTTP's libraries read as Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
+
+
 def who_asks(headers: Headers, parameters: Mapping[str, str], credentials: Credentials) -> User:
     """The user of a request to ClickHouse's HTTP interface: by its headers, by Basic, or by ``user`` in the URL.
 
@@ -123,7 +131,7 @@ def who_asks(headers: Headers, parameters: Mapping[str, str], credentials: Crede
     """
     ways: list[tuple[str, str] | None] = []
     if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
-        ways.append((headers.get("x-clickhouse-user", ""), headers.get("x-clickhouse-key", "")))
+        ways.append((_text(headers.get("x-clickhouse-user", "")), _text(headers.get("x-clickhouse-key", ""))))
     if "authorization" in headers:
         ways.append(from_basic(headers["authorization"]))
     if "user" in parameters or "password" in parameters:

@@ -6,6 +6,7 @@ import queue
 import re
 import threading
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,6 @@ from otel_obs.store.embedded.rights import Rights, configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 DATABASE: Final = "otel"
 
@@ -166,12 +166,26 @@ class Engine:
             self._writer = opened.enter_context(closing(_Connection(self._target, Rights.OURS)))
         self._writer.query(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic", "Null", {})
         self._writer.use(DATABASE)
+        self._hide_the_files()
         client = _Connection(self._target, Rights.CLIENT, self.limits.of_writing())
         self._clients_writer = opened.enter_context(closing(client))
         self._stopper = opened.enter_context(closing(_Connection(self._target, Rights.OURS)))
         for _ in range(self.limits.queries):
             reader = _Connection(self._target, Rights.CLIENT, self.limits.of_reading())
             self._readers.put(opened.enter_context(closing(reader)))
+
+    def _hide_the_files(self) -> None:
+        """Make `default` an ordinary database: the engine lays the machine's files behind it at each start."""
+        kind = self._writer.query("SELECT engine FROM system.databases WHERE name = 'default'", "TabSeparated", {})
+        if kind.strip() != b"Overlay":
+            return
+        own = Path(self._path, "metadata", "default")
+        self._writer.query("DETACH DATABASE default", "Null", {})
+        if own.is_symlink():  # to the directory of its tables, which is named as the database is identified
+            known = f"ATTACH DATABASE default UUID '{own.readlink().name}' ENGINE = Atomic"
+        else:
+            known = "CREATE DATABASE default ENGINE = Atomic"
+        self._writer.query(known, "Null", {})
 
     @contextmanager
     def _reader(self, database: str, settings: Mapping[str, str], rights: Rights) -> Iterator[_Connection]:

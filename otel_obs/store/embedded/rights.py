@@ -24,8 +24,7 @@ class Rights(StrEnum):
 
 
 # A table function, table engine or database engine that reads a file or reaches the network needs READ or WRITE ON its
-# kind of source, which only OURS has; so does a dictionary. `default` is no ordinary database: behind it lie the files
-# of the working directory, and a reader could ask whether one is there.
+# kind of source, which only OURS has; so does a dictionary.
 _GRANTS: Final = {
     Rights.OURS: ("GRANT ALL ON *.*",),
     Rights.CLIENT: (
@@ -34,10 +33,7 @@ _GRANTS: Final = {
         "GRANT DROP FUNCTION, MOVE PARTITION BETWEEN SHARDS, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM VIEWS ON *.*",
         "GRANT SYSTEM FLUSH LOGS, SYSTEM SYNC REPLICA, SYSTEM DROP CACHE ON *.*",
     ),
-    Rights.READER: (
-        "GRANT SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, SELECT ON *.*",
-        "REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON default.*",
-    ),
+    Rights.READER: ("GRANT SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, SELECT ON *.*",),
 }
 # Deeper texts overflow the stack of the engine, which is this process.
 _DEPTHS: Final = {"max_parser_depth": 1000, "max_ast_depth": 1000, "max_analyze_depth": 5000, "max_subquery_depth": 100}

@@ -218,9 +218,9 @@ def test_an_answer_may_be_written_to_a_file_of_ours(text: str, written: str) -> 
         ("INSERT INTO t FORMAT CSV\r\n\n1", "INSERT INTO t", "", "CSV", "\n1"),
         ("INSERT INTO t FORMAT CSV", "INSERT INTO t", "", "CSV", ""),
         (
-            "INSERT INTO t SETTINGS a=1, b='FORMAT' FORMAT CSV 1",
+            "INSERT INTO t SETTINGS a=1, log_comment='FORMAT' FORMAT CSV 1",
             "INSERT INTO t",
-            "SETTINGS a=1, b='FORMAT'",
+            "SETTINGS a=1, log_comment='FORMAT'",
             "CSV",
             "1",
         ),

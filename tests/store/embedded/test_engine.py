@@ -9,6 +9,7 @@ import pytest
 from otel_obs.errors import QueryError
 from otel_obs.store.embedded.engine import Engine
 from otel_obs.store.embedded.limits import Limits
+from otel_obs.store.embedded.rights import Rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,3 +53,53 @@ def test_settings_and_database_of_one_statement_are_not_the_next_one_s(engine: E
         engine.read("SELECT 1", settings={"max_threads": "many"})
     assert engine.read("SELECT getSetting('async_insert')", settings={"async_insert": "1"}) == b"true\n"
     assert engine.read("SELECT getSetting('async_insert')") == b"false\n"
+
+
+@pytest.mark.parametrize("rights", [Rights.CLIENT, Rights.READER])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "DESCRIBE TABLE file('/etc/passwd')",
+        "SELECT * FROM url('http://127.0.0.1:9/', 'CSV', 'a String')",
+        "SELECT * FROM default.`/etc/passwd`",
+        "SELECT * FROM remote('127.0.0.1:9', 'system', 'one')",
+        "SELECT * FROM system.users",
+    ],
+)
+def test_the_engine_itself_refuses_what_a_client_has_no_right_to(
+    engine: Engine, rights: Rights, statement: str
+) -> None:
+    """Whatever the front lets pass."""
+    with pytest.raises(QueryError) as refused:
+        engine.read(statement, rights=rights)
+    assert refused.value.code in {60, 164, 497}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE x (a String) ENGINE = File(CSV, '/tmp/never')",
+        "CREATE TABLE x (a String) ENGINE = URL('http://127.0.0.1:9/', 'CSV')",
+        "CREATE DATABASE x ENGINE = Filesystem('/etc')",
+        "INSERT INTO FUNCTION file('/tmp/never', 'CSV', 'a Int8') SELECT 1",
+        "CREATE DICTIONARY x (a UInt64) PRIMARY KEY a SOURCE(FILE(path '/etc/passwd')) LAYOUT(FLAT()) LIFETIME(0)",
+        "BACKUP DATABASE otel TO Disk('default', 'x')",
+    ],
+)
+def test_nor_does_it_let_a_client_make_such_tables(engine: Engine, statement: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        engine.write_for_client(statement)
+    assert refused.value.code == 497
+
+
+def test_a_connection_of_a_reader_stores_nothing_and_leaves_none_of_its_settings_behind(engine: Engine) -> None:
+    engine.write("CREATE TABLE kept (a Int8) ENGINE = Memory")
+    for statement in ("INSERT INTO kept VALUES (1)", "DROP TABLE kept", "SELECT 1 SETTINGS readonly = 0"):
+        with pytest.raises(QueryError) as refused:
+            engine.read(statement, rights=Rights.READER)
+        assert refused.value.code in {164, 497}
+    asked = "SELECT getSetting('readonly'), getSetting('max_threads') = 7"
+    assert engine.read(asked, rights=Rights.READER, settings={"max_threads": "7"}) == b"1\t1\n"
+    assert engine.read(asked) == b"0\t0\n"
+    assert engine.write_for_client("SELECT getSetting('readonly')", "TabSeparated") == b"0\n"
