@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-PUBLIC = ["otel_obs", "otel_obs.sdk", "otel_obs.testing"]
+PUBLIC = ["otel_obs", "otel_obs.query", "otel_obs.sdk", "otel_obs.testing"]
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -16,7 +16,7 @@ def test_all_is_sorted_and_every_name_in_it_exists(name):
 
 def test_the_package_exports_nothing_that_is_not_in_all():
     module = importlib.import_module("otel_obs")
-    submodules = {"analytics", "codegen", "contract", "errors", "instrument", "reports", "sdk", "settings", "store",
+    submodules = {"analytics", "codegen", "contract", "errors", "instrument", "query", "reports", "sdk", "settings", "store",
                   "surfaces", "testing"}  # fmt: skip
     helpers = {"annotations", "TYPE_CHECKING", "Any"}
     visible = {name for name in vars(module) if not name.startswith(("_", "@"))} - submodules - helpers
