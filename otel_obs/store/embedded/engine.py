@@ -179,8 +179,11 @@ class Engine:
         kind = self._writer.query("SELECT engine FROM system.databases WHERE name = 'default'", "TabSeparated", {})
         if kind.strip() != b"Overlay":
             return
-        own = Path(self._path, "metadata", "default")
+        metadata = Path(self._path, "metadata")
+        own = metadata / "default"
         self._writer.query("DETACH DATABASE default", "Null", {})
+        for left in ("default.sql", "default.sql.tmp"):  # of the last start, perhaps killed: the engine replaces none
+            (metadata / left).unlink(missing_ok=True)
         if own.is_symlink():  # to the directory of its tables, which is named as the database is identified
             known = f"ATTACH DATABASE default UUID '{own.readlink().name}' ENGINE = Atomic"
         else:

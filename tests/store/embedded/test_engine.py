@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ from otel_obs.store.embedded.rights import Rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FAILS_LATE = "SELECT number, throwIf(number = 300000) FROM numbers(400000) SETTINGS max_block_size = 1000"
 
@@ -103,3 +106,34 @@ def test_a_connection_of_a_reader_stores_nothing_and_leaves_none_of_its_settings
     assert engine.read(asked, rights=Rights.READER, settings={"max_threads": "7"}) == b"1\t1\n"
     assert engine.read(asked) == b"0\t0\n"
     assert engine.write_for_client("SELECT getSetting('readonly')", "TabSeparated") == b"0\n"
+
+
+def test_the_database_default_keeps_its_tables_from_one_start_to_the_next_and_shows_no_files(tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from otel_obs.store.client import open_directory
+from otel_obs.store.embedded.engine import Engine
+directory = Path(sys.argv[1])
+for name in ("a", "b"):
+    engine = Engine(directory)
+    assert engine.read("SELECT engine FROM system.databases WHERE name = 'default'") == b"Atomic\\n"
+    assert engine.read("EXISTS default.`/etc/passwd`") == b"0\\n"
+    engine.close()
+    client = open_directory(directory)  # as the command line opens it
+    client.command(f"CREATE TABLE default.{name} ENGINE = MergeTree ORDER BY tuple() AS SELECT 7 AS x")
+    client.close()
+    engine = Engine(directory)
+    assert engine.read(f"SELECT x FROM default.{name}") == b"7\\n"
+    engine.write(f"CREATE TABLE default.ours_{name} ENGINE = MergeTree ORDER BY tuple() AS SELECT 8 AS x")
+    engine.close()
+    Path(directory, "metadata", "default.sql.tmp").touch()  # as a kill leaves it
+engine = Engine(directory)
+assert engine.read("SELECT groupArray(name) FROM (SELECT name FROM system.tables WHERE database = 'default' "
+                   "ORDER BY name)") == b"['a','b','ours_a','ours_b']\\n"
+engine.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "engine")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
