@@ -12,7 +12,7 @@ FROM
         timestamp AS at,
         arrayJoin(arrayDistinct(arrayConcat(gaps, JSONExtractKeys(principles)))) AS principle,
         has(gaps, principle) AS is_gap,
-        nullIf(JSONExtract(principles, principle, 'Nullable(Float64)'), nan) AS score
+        if(JSONType(principles, principle) = 'Bool', NULL, nullIf(JSONExtract(principles, principle, 'Nullable(Float64)'), nan)) AS score -- true is no 1
     FROM traces FINAL
     WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
         AND ({service:String} = '' OR service = {service:String})
