@@ -77,7 +77,7 @@ def told(nodes: Sequence[Any], seed: int) -> list[Told]:
         service = dice.choice([node.service] * 6 + ["venue"])
         at = node.at + dice.choice([0, 1000, _SECOND, -_SECOND, 3600 * _SECOND, -7200 * _SECOND])
         for number in range(dice.randrange(4)):
-            found.append(
+            found.append(  # noqa: PERF401 - one dice for all
                 Told(
                     number=next(numbers),
                     at=at + dice.choice([0, 0, number * 1000, 3600 * _SECOND]),
@@ -138,8 +138,8 @@ def orders(facts: Iterable[Told], nodes: Iterable[Any], asked: Any) -> list[dict
 
 
 _NOTHING: dict[str, Any] = {
-    "state": "asked", "latest_status": "", "ordered": None, "filled": None, "average_price": None, "fees": {}, "fills": 0,
-    "submitted_at": None, "first_fill_at": None, "last_fill_at": None, "trade_id": "",
+    "state": "asked", "latest_status": "", "ordered": None, "filled": None, "average_price": None, "fees": {},
+    "fills": 0, "submitted_at": None, "first_fill_at": None, "last_fill_at": None, "trade_id": "",
 }  # fmt: skip
 
 

@@ -97,12 +97,11 @@ def test_a_summary_is_what_the_histories_say(client: Client, history: list[Any],
 # ---- near-misses
 
 
-@pytest.mark.parametrize(
-    ("near", "gate", "limit"), [("0.10", "", 10_000), ("0", "", 3), ("0.05", "hours", 5), ("9", "nothing", 50)]
-)
+@pytest.mark.parametrize("more", [("0.10", "", 10_000), ("0", "", 3), ("0.05", "hours", 5), ("9", "nothing", 50)])
 def test_near_misses_are_those_within_reach_the_closest_first(
-    client: Client, history: list[Any], histories: ModuleType, near: str, gate: str, limit: int
+    client: Client, history: list[Any], histories: ModuleType, more: tuple[str, str, int]
 ) -> None:
+    near, gate, limit = more
     for asked in histories.questions(history):
         expected = sorted(
             (
