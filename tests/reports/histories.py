@@ -241,7 +241,10 @@ def _said(node: Node, dice: random.Random) -> dict[str, str]:
             del said["decision.confidence"]
         said["order.id"] = dice.choice(["", "", f"o{node.number}", f"o{node.number}", f"o{node.number // 3}"])
     elif node.kind == "cycle":
-        marks: dict[str, Any] = {"clarity": dice.choice([1, 2.5, 4, "high", None, True]), "depth": dice.randrange(5)}
+        marks: dict[str, Any] = {
+            "clarity": dice.choice([1, 2.5, 4, "high", "3", None, True]),
+            "depth": dice.randrange(5),
+        }
         marks |= {"rigour": dice.uniform(0, 5)} if dice.random() < 0.5 else {}
         gaps = dice.choices(["clarity", "depth", "unheard of"], k=dice.randrange(4))
         said = {

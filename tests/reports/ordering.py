@@ -68,7 +68,7 @@ def told(nodes: Sequence[Any], seed: int) -> list[Told]:
     numbers = itertools.count(seed * 1_000_000)
     found: list[Told] = []
     decisions = [node for node in nodes if node.kind == "decision"]
-    for index, node in enumerate(dice.sample(decisions, 400)):
+    for index, node in enumerate(dice.sample(decisions, min(400, len(decisions)))):
         named = node.said.get("order.id", "")
         order = dice.choice([named or f"x{index}", named or f"x{index}", f"x{index}", f"x{index // 2}", ""])
         links = dice.choice(
