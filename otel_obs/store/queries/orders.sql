@@ -29,20 +29,23 @@ WITH
     ),
     events AS
     (
-        SELECT
-            service, order_id, timestamp, record_hash, toString(status) AS status, quantity AS ordered, '' AS execution,
-            NULL::Nullable(Decimal(38, 18)) AS price, NULL::Nullable(Decimal(38, 18)) AS amount, NULL::Nullable(Decimal(38, 18)) AS fee, '' AS currency,
-            toString(side) AS side, toString(symbol) AS symbol, decision_id, trade_id
-        FROM orders FINAL
+        SELECT *
+        FROM
+        (
+            SELECT
+                service, order_id, timestamp, record_hash, toString(status) AS status, quantity AS ordered, '' AS execution,
+                NULL::Nullable(Decimal(38, 18)) AS price, NULL::Nullable(Decimal(38, 18)) AS amount, NULL::Nullable(Decimal(38, 18)) AS fee, '' AS currency,
+                toString(side) AS side, toString(symbol) AS symbol, decision_id, trade_id
+            FROM orders FINAL
+            UNION ALL
+            SELECT
+                service, order_id, timestamp, record_hash, '', NULL, if(fill_id = '', toString(record_hash), fill_id),
+                price, quantity, fee, toString(fee_currency), toString(side), toString(symbol), decision_id, trade_id
+            FROM fills FINAL
+        )
         WHERE order_id != '' AND (service, order_id) IN (SELECT service, order_id FROM chosen)
-        UNION ALL -- an execution is its id: told twice, in other words, it is still one
-        SELECT
-            service, order_id, timestamp, record_hash, '', NULL, if(fill_id = '', toString(record_hash), fill_id) AS id,
-            price, quantity, fee, toString(fee_currency), toString(side), toString(symbol), decision_id, trade_id
-        FROM fills FINAL
-        WHERE order_id != '' AND (service, order_id) IN (SELECT service, order_id FROM chosen)
-        ORDER BY timestamp, record_hash
-        LIMIT 1 BY service, order_id, id
+        ORDER BY timestamp, record_hash -- an execution is its id: told twice, in other words, it is still one
+        LIMIT 1 BY service, order_id, execution, if(execution = '', cityHash64(timestamp, status, record_hash), 0)
     ),
     told AS
     (
@@ -81,7 +84,7 @@ WITH
         (
             SELECT service, order_id, argMin(span_id, (timestamp, span_id)) AS span_id
             FROM asked
-            WHERE order_id != '' AND (service, order_id) IN (SELECT service, order_id FROM chosen)
+            WHERE order_id != ''
             GROUP BY service, order_id
         ) AS named USING (service, order_id)
         UNION ALL
