@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,10 +41,15 @@ def _lines(
             "name": name,
             "a": numbers[0],
             "b": numbers[1],
-            "delta": None if None in numbers else numbers[1] - numbers[0],
+            "delta": None if None in numbers else _minus(numbers[1], numbers[0]),
             "a_text": texts[0],
             "b_text": texts[1],
         }
+
+
+def _minus(b: Any, a: Any) -> Any:
+    with localcontext(prec=76):  # the usual 28 digits would round an amount
+        return b - a
 
 
 def _figures(card: Scorecard) -> dict[str, float | Decimal | None]:

@@ -86,15 +86,15 @@ def _below(trace: Row, rows: Sequence[Row]) -> list[Row]:
     children: dict[str, list[Row]] = {}
     for row in rows:
         children.setdefault(row["parent_span_id"], []).append(row)
-    found = [row for row in rows if row["span_id"] == trace["span_id"] and row["kind"] in {"stage", "decision"}]
+    found = {id(row) for row in rows if row["span_id"] == trace["span_id"] and row["kind"] in {"stage", "decision"}}
     left, seen = [trace["span_id"]], {trace["span_id"]}
     while left:
         for row in children.get(left.pop(), ()):
-            found.append(row)
+            found.add(id(row))
             if row["span_id"] not in seen:
                 seen.add(row["span_id"])
                 left.append(row["span_id"])
-    return sorted(found, key=lambda row: (row["timestamp"], row["span_id"]))
+    return [row for row in rows if id(row) in found]  # in the store's order, which knows nanoseconds
 
 
 def _map(text: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 62
 _COLUMN: Final = 27
 _MOST_LINES: Final = 50
+_DIGITS: Final = 76  # of an exact sum; an amount has 38
 _NANOSECONDS: Final = 1_000_000_000
 _SIGNS: Final = {"at_most": "<=", "at_least": ">=", "equals": "=", "between": "in"}
 _COLOURS: Final = {"green": "32", "yellow": "33", "red": "31", "bold": "1"}
@@ -123,9 +124,14 @@ class Scorecard:
 
     @property
     def cost_usd(self) -> Decimal | None:
-        """Of all stages; None where none told its cost."""
+        """Of all stages, to the last digit; None where none told its cost."""
         costs = [stage.cost_usd for stage in self.stages if stage.cost_usd is not None]
-        return sum(costs[1:], costs[0]) if costs else None
+        if not costs:
+            return None
+        from decimal import localcontext
+
+        with localcontext(prec=_DIGITS):
+            return sum(costs[1:], costs[0])
 
     def counted(self) -> dict[str, int]:
         """Decisions by outcome; outcomes that did not occur are left out."""

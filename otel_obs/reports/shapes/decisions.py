@@ -115,7 +115,8 @@ def overridden(found: Sequence[rows.Overridden], asked: Mapping[str, Any]) -> An
         gate, times = Counter(row.denied_by for row in found).most_common(1)[0]
         sentence = (
             f"{count(found[0].total, 'decision')} acted though an enforced gate had denied; "
-            f"most often {gate} ({times}).{limited(found, found[0].total)}"
+            f"{'of those shown ' if len(found) < found[0].total else ''}most often {gate} ({times})."
+            f"{limited(found, found[0].total)}"
         )
     table = Table(
         columns=("time", "service", "symbol", "what", "denied by", "also", "order", "why", "id"),

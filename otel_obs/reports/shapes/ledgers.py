@@ -83,8 +83,8 @@ def summary(found: Sequence[rows.Summary], asked: Mapping[str, Any]) -> Answer[r
         ),
         rows=[
             (
-                row.service or "all", time(row.latest_record, asked), row.traces, row.decisions, row.executed,
-                row.vetoed, row.held, row.failed, percent(row.rejection_rate), row.orders, row.fills,
+                _named(row), time(row.latest_record, asked), row.traces, row.decisions, row.executed, row.vetoed,
+                row.held, row.failed, percent(row.rejection_rate), row.orders, row.fills,
             )
             for row in found
         ],
@@ -94,7 +94,7 @@ def summary(found: Sequence[rows.Summary], asked: Mapping[str, Any]) -> Answer[r
         columns=("service", "scored", "average", "passed", "not passed", "tokens in", "tokens out", "USD"),
         rows=[
             (
-                row.service or "all", row.scored, number(row.average_score), row.passed, row.not_passed,
+                _named(row), row.scored, number(row.average_score), row.passed, row.not_passed,
                 row.input_tokens, row.output_tokens, row.cost_usd,
             )
             for row in found
@@ -102,6 +102,10 @@ def summary(found: Sequence[rows.Summary], asked: Mapping[str, Any]) -> Answer[r
         ],
     )  # fmt: skip
     return listed(found, sentence, table, scored)
+
+
+def _named(row: rows.Summary) -> str:
+    return "all" if row.service is None else row.service  # a bot may have no name
 
 
 def rejections(found: Sequence[rows.Rejections], asked: Mapping[str, Any]) -> Answer[rows.Rejections]:

@@ -1,13 +1,14 @@
 -- What differs between the window [from, to) and the one it is held against, [base_from, base_to)?
--- Only what differs is listed. Where the windows are not equally long, counts are per hour, or per day from two days on.
+-- Only what differs is listed. Where the windows are not equally long, counts are per hour, or per day from two days on;
+-- a window without length has none of these. A limit that takes more than five texts moves: its median alone is told.
 WITH
     {from:DateTime64(9, 'UTC')} AS start, {to:DateTime64(9, 'UTC')} AS end,
     {base_from:DateTime64(9, 'UTC')} AS base_start, {base_to:DateTime64(9, 'UTC')} AS base_end,
     dateDiff('nanosecond', start, end) AS length_ns,
     dateDiff('nanosecond', base_start, base_end) AS base_length_ns,
     if(greatest(length_ns, base_length_ns) < 172800000000000, 3.6e12, 8.64e13) AS unit_ns,
-    if(length_ns = base_length_ns, 1, unit_ns / length_ns) AS per_now,
-    if(length_ns = base_length_ns, 1, unit_ns / base_length_ns) AS per_base,
+    if(length_ns = base_length_ns, 1, unit_ns / nullIf(length_ns, 0)) AS per_now,
+    if(length_ns = base_length_ns, 1, unit_ns / nullIf(base_length_ns, 0)) AS per_base,
     multiIf(length_ns = base_length_ns, '', unit_ns = 3.6e12, ' per hour', ' per day') AS each,
     made AS
     (
@@ -38,21 +39,18 @@ WITH
         FROM counted
         GROUP BY subject, name
     ),
-    limits AS
+    evaluated AS -- by limit first, so that a text is made once for each
     (
         SELECT
             concat(name, if(mode = 'shadow', ' (shadow)', '')) AS gate,
+            trim(BOTH ' ' FROM concat(transform(toString(comparison), ['at_most', 'at_least', 'equals', 'between'], ['≤ ', '≥ ', '= ', 'in '], ''), threshold_raw, ' ', unit)) AS said,
             sumForEach([is_base, is_now]) AS asked,
             sumForEach([is_base AND ifNull(verdict = 'deny', false), is_now AND ifNull(verdict = 'deny', false)]) AS denied,
-            arrayMap((d, n) -> if(n = 0, NULL, d / n), denied, asked) AS rate,
-            [medianExactIf(ifNull(threshold, nan), is_base AND isNotNull(threshold)),
-             medianExactIf(ifNull(threshold, nan), is_now AND isNotNull(threshold))] AS middle,
-            [arrayStringConcat(arraySort(groupUniqArrayIf(5)(said, is_base)), ', '),
-             arrayStringConcat(arraySort(groupUniqArrayIf(5)(said, is_now)), ', ')] AS texts
+            quantileExactInclusiveStateIf(0.5)(assumeNotNull(threshold), is_base AND isNotNull(threshold)) AS base_limits,
+            quantileExactInclusiveStateIf(0.5)(assumeNotNull(threshold), is_now AND isNotNull(threshold)) AS now_limits
         FROM
         (
-            SELECT name, mode, verdict, threshold,
-                trim(BOTH ' ' FROM concat(multiIf(comparison = 'at_most', '≤ ', comparison = 'at_least', '≥ ', comparison = 'equals', '= ', comparison = 'between', 'in ', ''), threshold_raw, ' ', unit)) AS said,
+            SELECT name, mode, verdict, threshold, comparison, threshold_raw, unit,
                 timestamp >= start AND timestamp < end AS is_now,
                 timestamp >= base_start AND timestamp < base_end AS is_base
             FROM gates FINAL
@@ -60,6 +58,20 @@ WITH
                 AND ({service:String} = '' OR service = {service:String})
                 AND ({symbol:String} = '' OR symbol = {symbol:String})
         )
+        GROUP BY name, mode, comparison, threshold_raw, unit
+    ),
+    limits AS
+    (
+        SELECT
+            gate,
+            sumForEach(evaluated.asked) AS asked,
+            sumForEach(evaluated.denied) AS denied,
+            arrayMap((d, n) -> if(n = 0, NULL, d / n), denied, asked) AS rate,
+            [quantileExactInclusiveMerge(0.5)(base_limits), quantileExactInclusiveMerge(0.5)(now_limits)] AS middle,
+            arrayMap(
+                texts -> if(length(texts) > 5, '', arrayStringConcat(arraySort(texts), ', ')),
+                [groupUniqArrayIf(6)(said, evaluated.asked[1] > 0), groupUniqArrayIf(6)(said, evaluated.asked[2] > 0)]) AS texts
+        FROM evaluated
         GROUP BY gate
     ),
     measures AS

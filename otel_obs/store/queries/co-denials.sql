@@ -1,37 +1,46 @@
 -- Which gates deny together, and which deny alone? Counted in decisions; other is NULL where no second gate denied.
-WITH denied AS
+-- A gate that is paired with itself tells all that it denied.
+WITH
+    denied AS
     (
-        SELECT arraySort(groupUniqArray(name)) AS names
-        FROM gates FINAL
+        SELECT
+            arrayDistinct(arrayMap(
+                name -> if(name = '', 'unnamed', toString(name)),
+                arrayFilter(
+                    (name, verdict, gate_mode) -> ifNull(verdict = 'deny', false) AND ({gate_mode:String} = '' OR gate_mode = {gate_mode:String}),
+                    `gates.name`, `gates.verdict`, `gates.mode`))) AS names,
+            count() AS times
+        FROM decisions FINAL
         WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
             AND ({service:String} = '' OR service = {service:String})
             AND ({symbol:String} = '' OR symbol = {symbol:String})
-            AND ({gate_mode:String} = '' OR mode = {gate_mode:String})
-            AND verdict = 'deny'
-        GROUP BY service, timestamp, trace_id, span_id
+            AND notEmpty(names)
+        GROUP BY names
     ),
+    pairs AS
     (
-        SELECT mapFromArrays(groupArray(name), groupArray(times))
-        FROM (SELECT arrayJoin(names) AS name, count() AS times FROM denied GROUP BY name)
-    ) AS denials
+        SELECT pair.1 AS name, pair.2 AS with_name, sum(times) AS decisions
+        FROM denied
+        ARRAY JOIN arrayConcat(
+            if(length(names) = 1, [(names[1], '')], []),
+            arrayFlatten(arrayMap(name -> arrayMap(with_name -> (name, with_name), names), names))) AS pair
+        GROUP BY pair
+    )
 SELECT
-    pair.1 AS gate,
-    if(pair.2 = '', NULL, pair.2) AS other,
-    count() AS together,
-    denials[gate] AS gate_denied,
-    if(isNull(other), NULL, denials[pair.2]) AS other_denied,
+    name AS gate,
+    nullIf(with_name, '') AS other,
+    decisions AS together,
+    gate_denied,
+    if(with_name = '', NULL, with_name_denied) AS other_denied,
     together / gate_denied AS share,
-    if(isNull(other), NULL, together / (gate_denied + denials[pair.2] - together)) AS overlap
+    if(with_name = '', NULL, together / (gate_denied + with_name_denied - together)) AS overlap
 FROM
 (
     SELECT
-        arrayJoin(if(
-            length(names) = 1,
-            [(toString(names[1]), '')],
-            arrayFlatten(arrayMap(
-                gate -> arrayMap(other -> (toString(gate), toString(other)), arrayFilter(other -> other != gate, names)),
-                names)))) AS pair
-    FROM denied
+        *,
+        sumIf(decisions, name = with_name) OVER (PARTITION BY name) AS gate_denied,
+        sumIf(decisions, name = with_name) OVER (PARTITION BY with_name) AS with_name_denied
+    FROM pairs
 )
-GROUP BY pair
-ORDER BY together DESC, gate, pair.2
+WHERE name != with_name
+ORDER BY together DESC, gate, with_name

@@ -1,6 +1,6 @@
 -- How did decisions end, by how sure the bot was? Tenths of confidence; the last one holds 1, an unknown one stands last.
 SELECT
-    if(isNull(confidence), NULL, least(toUInt8(floor(assumeNotNull(confidence) * 10)), 9)) AS tenth, -- least() steps over NULL
+    if(isNull(confidence), NULL, arrayCount(edge -> assumeNotNull(confidence) >= edge / 10, range(1, 10))) AS tenth, -- times ten would round up what lies right below an edge
     tenth / 10 AS low,
     (tenth + 1) / 10 AS high,
     count() AS decisions,

@@ -12,7 +12,8 @@ FROM
         timestamp AS at,
         arrayJoin(arrayDistinct(arrayConcat(gaps, JSONExtractKeys(principles)))) AS principle,
         has(gaps, principle) AS is_gap,
-        nullIf(JSONExtract(principles, principle, 'Nullable(Float64)'), nan) AS score
+        -- JSONExtract would read 1 from true, and a number, even NaN, from a text
+        if(JSONType(principles, principle) IN ('Int64', 'UInt64', 'Double'), JSONExtract(principles, principle, 'Nullable(Float64)'), NULL) AS score
     FROM traces FINAL
     WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
         AND ({service:String} = '' OR service = {service:String})
