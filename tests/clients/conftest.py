@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = Engine(tmp_path_factory.mktemp("store"), limits=Limits(queries=3))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def front(engine: Engine) -> Iterator[Listener]:
     with Listener(application(engine), port=0, what="the ClickHouse interface") as listener:
         yield listener
-    engine.close()

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otel_obs.store.embedded import clickhouse_http
+from otel_obs.store.embedded.credentials import Credentials
+from otel_obs.store.embedded.listener import Listener
+
 if TYPE_CHECKING:
-    from otel_obs.store.embedded.listener import Listener
+    from otel_obs.store.embedded.engine import Engine
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("go") is None, reason="needs Go to build the client"),
@@ -33,6 +37,24 @@ def seen(program: Path, front: Listener) -> dict[str, Any]:
     run = subprocess.run([program, f"localhost:{front.port}"], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
+
+
+def test_it_comes_in_with_a_password_and_says_clearly_why_not(
+    program: Path, engine: Engine, seen: dict[str, Any]
+) -> None:
+    assert seen  # a run that left its tables
+    application = clickhouse_http.application(engine, credentials=Credentials(password="right", reader_password="r"))
+    with Listener(application, port=0, what="the ClickHouse interface") as closed:
+        for user, password, said in (
+            ("default", "wrong", "code: 516, message: default: Authentication failed"),
+            ("reader", "r", "The user reader may SELECT"),
+            ("default", "right", "already exists"),
+        ):
+            run = subprocess.run(
+                [program, f"localhost:{closed.port}", user, password], capture_output=True, text=True, timeout=300,
+                check=False,
+            )  # fmt: skip
+            assert (run.returncode, said in run.stderr) == (1, True), run.stderr
 
 
 def test_it_speaks_with_every_compression(seen: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 // Speaks to the front as users of clickhouse-go do, over HTTP, once with each compression, and prints as JSON what it
 // saw. It exits with 1 at the first thing that is not as it must be.
 //
-// usage: client HOST:PORT
+// usage: client HOST:PORT [USER PASSWORD]
 package main
 
 import (
@@ -62,10 +62,14 @@ func main() {
 }
 
 func look(address, name string, method clickhouse.CompressionMethod) (*Seen, error) {
+	auth := clickhouse.Auth{Database: "otel"}
+	if len(os.Args) > 2 {
+		auth.Username, auth.Password = os.Args[2], os.Args[3]
+	}
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Protocol:    clickhouse.HTTP,
 		Addr:        []string{address},
-		Auth:        clickhouse.Auth{Database: "otel"},
+		Auth:        auth,
 		Compression: &clickhouse.Compression{Method: method, Level: 3},
 	})
 	if err != nil {
