@@ -58,6 +58,8 @@ class Questions:
         service: str = "",
         symbol: str = "",
         gate: str = "",
+        verdict: Literal["", "pass", "deny", "adjust", "error"] = "",
+        gate_mode: Literal["", "enforce", "shadow"] = "",
         near: float = 0.10,
         limit: int = 50,
     ) -> Answer[rows.NearMiss]: ...
@@ -128,6 +130,7 @@ class Questions:
         tz: str | tzinfo = "",
         service: str = "",
         symbol: str = "",
+        state: str = "",
         limit: int = 50,
     ) -> Answer[rows.OrderLine]: ...
     def stages(
@@ -162,6 +165,7 @@ class Questions:
         project: str = "",
         symbol: str = "",
         status: Literal["", "complete", "failed"] = "",
+        quality: Literal["", "passed", "failed"] = "",
         min_score: float | None = None,
         max_score: float | None = None,
         limit: int = 50,
@@ -259,6 +263,8 @@ class AsyncQuestions:
         service: str = "",
         symbol: str = "",
         gate: str = "",
+        verdict: Literal["", "pass", "deny", "adjust", "error"] = "",
+        gate_mode: Literal["", "enforce", "shadow"] = "",
         near: float = 0.10,
         limit: int = 50,
     ) -> Answer[rows.NearMiss]: ...
@@ -329,6 +335,7 @@ class AsyncQuestions:
         tz: str | tzinfo = "",
         service: str = "",
         symbol: str = "",
+        state: str = "",
         limit: int = 50,
     ) -> Answer[rows.OrderLine]: ...
     async def stages(
@@ -363,6 +370,7 @@ class AsyncQuestions:
         project: str = "",
         symbol: str = "",
         status: Literal["", "complete", "failed"] = "",
+        quality: Literal["", "passed", "failed"] = "",
         min_score: float | None = None,
         max_score: float | None = None,
         limit: int = 50,

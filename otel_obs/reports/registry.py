@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_obs.contract.gates import Verdict
 from otel_obs.contract.outcome import Outcome
 from otel_obs.contract.scorecard import Form, Scorecard
 from otel_obs.errors import QuestionError, nearest
@@ -27,7 +28,7 @@ _NEAR = Parameter(
     name="near",
     kind=Kind.SHARE,
     default="0.10",
-    doc="A near miss lies within this share of the limit, on either side.",
+    doc="A near miss lies within this share of the limit, on either side: 0.10 or 10%.",
 )
 _WINDOW = (_FROM, _TO, _TZ, _SERVICE, _SYMBOL)
 _RUNS = (
@@ -98,11 +99,22 @@ REPORTS: Final[tuple[Report[Any], ...]] = (
     Report(
         name="near-misses",
         question="Which candidates came close to a gate's limit, on either side?",
-        parameters=(*_WINDOW, _GATE, _NEAR, _LIMIT),
+        parameters=(
+            *_WINDOW, _GATE,
+            Parameter(
+                name="verdict", kind=Kind.TEXT, default="", choices=tuple(verdict.value for verdict in Verdict),
+                doc="Only those with this verdict.",
+            ),
+            Parameter(
+                name="gate_mode", kind=Kind.TEXT, default="", choices=("enforce", "shadow"),
+                doc="Only gates that bind, or only those that watch.",
+            ),
+            _NEAR, _LIMIT,
+        ),
         row=rows.NearMiss,
         shape=gates.near_misses,
         picture=Picture.TABLE,
-        example="otel-obs report near-misses --gate spread_guard --near 0.05",
+        example="otel-obs report near-misses --gate spread_guard --near 0.05 --verdict deny",
     ),
     Report(
         name="co-denials",
@@ -194,11 +206,19 @@ REPORTS: Final[tuple[Report[Any], ...]] = (
     Report(
         name="orders",
         question="What became of each order: asked for, submitted, filled? By decision.",
-        parameters=(*_WINDOW, _LIMIT),
+        parameters=(
+            *_WINDOW,
+            Parameter(
+                name="state", kind=Kind.TEXT, default="",
+                doc="Only those in this state: asked, submitted, partly filled, filled, cancelled, rejected …; "
+                "open takes all that have not ended.",
+            ),
+            _LIMIT,
+        ),
         row=rows.OrderLine,
         shape=decisions.orders,
         picture=Picture.TABLE,
-        example="otel-obs report orders --from today --symbol BTCUSDT",
+        example="otel-obs report orders --from today --state open",
     ),
     Report(
         name="stages",
@@ -232,7 +252,11 @@ REPORTS: Final[tuple[Report[Any], ...]] = (
             *_RUNS, _SYMBOL,
             Parameter(
                 name="status", kind=Kind.TEXT, default="", choices=("complete", "failed"),
-                doc="Only those that ended so.",
+                doc="Only those that ended so; failed means by an error.",
+            ),
+            Parameter(
+                name="quality", kind=Kind.TEXT, default="", choices=("passed", "failed"),
+                doc="Only those that passed, or did not pass, their quality gate.",
             ),
             Parameter(name="min_score", kind=Kind.NUMBER, default="", doc="Only those scored this or more."),
             Parameter(name="max_score", kind=Kind.NUMBER, default="", doc="Only those scored this or less."),

@@ -126,9 +126,12 @@ class GateStatistics(Row):
     pass_rate: float
     median_observed: float | None
     median_threshold: float | None
+    lowest_threshold: float | None
+    highest_threshold: float | None
     comparison: str
     unit: str
     near_misses: int
+    near_denials: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,18 +154,21 @@ class NearMiss(Row):
     span_id: str
     trace_id: str
     total: int = field(metadata=_OF_ALL)
+    denied: int = field(metadata=_OF_ALL)
+    passed: int = field(metadata=_OF_ALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoDenial(Row):
     """Two gates that denied the same decisions; ``other`` is None for decisions that ``gate`` alone denied.
 
-    ``share`` is together / gate_denied, ``overlap`` together / (gate_denied + other_denied - together).
+    ``vetoed`` of these ended vetoed; the others acted, or failed. ``share`` is together / gate_denied, ``overlap`` together / (gate_denied + other_denied - together).
     """
 
     gate: str
     other: str | None
     together: int
+    vetoed: int
     gate_denied: int
     other_denied: int | None
     share: float
@@ -262,7 +268,8 @@ class Change(Row):
     """One measure that differs between two windows. Where their lengths differ, counts are per hour or per day.
 
     ``subject`` is ``all``, ``service``, ``symbol`` or ``gate``; a gate's name carries its mode. ``before`` and
-    ``after`` are None where there was nothing to measure, ``before_text`` and ``after_text`` tell limits.
+    ``after`` are None where there was nothing to measure, ``before_text`` and ``after_text`` tell limits, ``since`` when
+    one that is new was first seen.
     """
 
     subject: str
@@ -274,6 +281,7 @@ class Change(Row):
     before_text: str
     after_text: str
     change: str
+    since: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,9 +311,7 @@ class OrderLine(Row):
     decision_id: str
     trade_id: str
     total: int = field(metadata=_OF_ALL)
-    whole: int = field(metadata=_OF_ALL)
-    part: int = field(metadata=_OF_ALL)
-    only_asked: int = field(metadata=_OF_ALL)
+    states: dict[str, int] = field(metadata=_OF_ALL)
 
 
 @dataclass(frozen=True, kw_only=True)

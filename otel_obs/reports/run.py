@@ -56,7 +56,9 @@ def _value(parameter: Parameter, text: str | None, *, tz: Any, now: datetime) ->
             case Kind.COUNT:
                 return _within(1, int(text), _MOST)
             case Kind.SHARE:
-                return _within(0, float(text), sys.float_info.max)
+                share = text.strip()
+                scale = 100 if share.endswith("%") else 1
+                return _within(0, float(share.removesuffix("%")) / scale, sys.float_info.max)
             case Kind.NUMBER:
                 return _within(-sys.float_info.max, float(text), sys.float_info.max) if text else None
             case Kind.TEXT:

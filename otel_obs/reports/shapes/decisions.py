@@ -131,21 +131,24 @@ def overridden(found: Sequence[rows.Overridden], asked: Mapping[str, Any]) -> An
     return listed(found, sentence, table)
 
 
+_STATES: Final = {
+    "asked": "asked for by a decision and never seen",
+    "submitted": "submitted and not ended",
+    "accepted": "accepted and not ended",
+}
+
+
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
 def orders(found: Sequence[rows.OrderLine], asked: Mapping[str, Any]) -> Answer[rows.OrderLine]:
     """What became of each order: asked, submitted, filled?"""
     sentence = "No order in this window."
     if found:
-        first = found[0]
-        left = first.total - first.whole - first.part - first.only_asked
-        told = [
-            f"{number_of} {what}"
-            for number_of, what in (
-                (first.whole, "filled"), (first.part, "partly filled"), (left, "otherwise"),
-                (first.only_asked, "asked for by a decision and never seen"),
-            )
-            if number_of
-        ]  # fmt: skip
-        sentence = f"{count(first.total, 'order')}: {', '.join(told)}.{limited(found, first.total)}"
+        total, states = found[0].total, found[0].states
+        told = ", ".join(f"{number_of} {_STATES.get(state, state)}" for state, number_of in _most_first(states))
+        sentence = f"{count(total, 'order')}: {told}.{limited(found, total)}"
     table = Table(
         columns=(
             "decided", "service", "symbol", "side", "what", "order", "state", "ordered", "filled", "average price",
@@ -154,7 +157,7 @@ def orders(found: Sequence[rows.OrderLine], asked: Mapping[str, Any]) -> Answer[
         rows=[
             (
                 time(row.timestamp, asked), row.service, row.symbol, row.side, row.what, row.order_id, row.state,
-                _amount(row.ordered), _amount(row.filled), _amount(row.average_price),
+                _amount(row.ordered), _amount(row.filled), _average(row.average_price),
                 ", ".join(f"{_amount(paid)} {currency}".strip() for currency, paid in row.fees.items()),
                 _after(row, row.submitted_at), _after(row, row.first_fill_at), row.decision_id,
             )
@@ -169,6 +172,11 @@ def _amount(value: Any) -> str:
         return ""
     text = format(value, "f")
     return (text.rstrip("0").rstrip(".") if "." in text else text) if value else "0"
+
+
+def _average(value: Any) -> str:
+    """A quotient, which has no end: eight places on the screen, all of them in the data."""
+    return "" if value is None else _amount(round(value, 8))
 
 
 def _after(row: rows.OrderLine, at: Any) -> str:

@@ -22,21 +22,33 @@ def gates(found: Sequence[rows.GateStatistics], _asked: Mapping[str, Any]) -> An
             f"{strictest.gate} denied most: {strictest.denied} of {strictest.evaluations} "
             f"({percent(strictest.pass_rate)} pass)."
         )
+    moved = [row.gate for row in found if row.lowest_threshold != row.highest_threshold]
+    if moved:
+        sentence += (
+            f" {count(len(moved), 'limit')} moved in this window ({', '.join(moved)}): `otel-obs report changes`."
+        )
     table = Table(
         columns=(
             "gate", "mode", "evaluations", "passed", "denied", "errors", "pass rate", "median observed", "limit",
-            "near misses",
+            "near misses", "of them denied",
         ),
         rows=[
             (
                 row.gate, row.mode, row.evaluations, row.passed, row.denied, row.errors, percent(row.pass_rate),
                 f"{number(row.median_observed)} {row.unit}".strip(),
-                f"{LIMIT_SIGNS.get(row.comparison, '')} {number(row.median_threshold)}".strip(), row.near_misses,
+                _limits(row), row.near_misses, row.near_denials,
             )
             for row in found
         ],
     )  # fmt: skip
     return listed(found, sentence, table)
+
+
+def _limits(row: rows.GateStatistics) -> str:
+    sign = LIMIT_SIGNS.get(row.comparison, "")
+    if row.lowest_threshold == row.highest_threshold:
+        return f"{sign} {number(row.median_threshold)} {row.unit}".strip() if row.median_threshold is not None else ""
+    return f"{sign} {number(row.lowest_threshold)} … {number(row.highest_threshold)} {row.unit}".strip()
 
 
 def near_misses(found: Sequence[rows.NearMiss], asked: Mapping[str, Any]) -> Answer[rows.NearMiss]:
@@ -47,7 +59,8 @@ def near_misses(found: Sequence[rows.NearMiss], asked: Mapping[str, Any]) -> Ans
         row = found[0]
         unit = f" {row.unit}" if row.unit else ""
         sentence = (
-            f"{count(row.total, 'evaluation')} within {near} of the limit. The closest: {row.gate} saw "
+            f"{count(row.total, 'evaluation')} within {near} of the limit: {row.denied} denied, {row.passed} passed. "
+            f"The closest: {row.gate} saw "
             f"{number(row.observed)}{unit}, limit {number(row.threshold)}{unit} ({row.verdict or 'unreadable'})."
             f"{limited(found, row.total)}"
         )
@@ -59,7 +72,8 @@ def near_misses(found: Sequence[rows.NearMiss], asked: Mapping[str, Any]) -> Ans
             (
                 time(row.timestamp, asked), row.service, row.symbol, row.gate, row.mode, row.verdict or "?",
                 f"{number(row.observed)} {row.unit}".strip(),
-                f"{LIMIT_SIGNS.get(row.comparison, '')} {number(row.threshold)}".strip(), percent(row.margin_ratio),
+                f"{LIMIT_SIGNS.get(row.comparison, '')} {number(row.threshold)} {row.unit}".strip(),
+                percent(row.margin_ratio),
                 row.outcome, row.span_id,
             )
             for row in found
@@ -84,9 +98,10 @@ def co_denials(found: Sequence[rows.CoDenial], _asked: Mapping[str, Any]) -> Ans
             told.append(f"{alone.gate} denied {count(alone.together, 'decision')} that no other gate did")
         sentence = "; ".join(told) + "."
     table = Table(
-        columns=("gate", "together with", "decisions", "share of the gate's denials", "overlap"),
+        columns=("gate", "together with", "decisions", "of them vetoed", "share of the gate's denials", "overlap"),
         rows=[
-            (row.gate, row.other or "(alone)", row.together, percent(row.share), percent(row.overlap)) for row in found
+            (row.gate, row.other or "(alone)", row.together, row.vetoed, percent(row.share), percent(row.overlap))
+            for row in found
         ],
     )
     return listed(found, sentence, table)

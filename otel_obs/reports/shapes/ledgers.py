@@ -116,7 +116,7 @@ def rejections(found: Sequence[rows.Rejections], asked: Mapping[str, Any]) -> An
         most = f"{worst.vetoes} by {worst.gate} from {time(worst.hour, asked)}"
         sentence = f"{sum(row.vetoes for row in found)} vetoes; most in one hour: {most}."
     table = Table(
-        columns=("hour", "gate", "vetoes", "share of vetoes", "decisions", "rejection rate"),
+        columns=("hour", "gate", "vetoes", "share of vetoes", "hour's decisions", "hour's rejection rate"),
         rows=[
             (
                 time(row.hour, asked), row.gate, row.vetoes, percent(row.share), row.decisions,
@@ -137,14 +137,14 @@ def changes(found: Sequence[rows.Change], asked: Mapping[str, Any]) -> Answer[ro
     sentence = f"Nothing differs from the window {base}."
     if found:
         sentence = f"{count(len(found), 'figure')} differ{'s' if len(found) == 1 else ''} from the window {base}"
-        told = [text for row in found if (text := _headline(row))]
+        told = [text for row in found if (text := _headline(row, asked))]
         sentence += (": " + "; ".join(told[:3]) if told else "") + "."
     table = Table(
-        columns=("about", "name", "measure", "before", "now", "change"),
+        columns=("about", "name", "measure", "before", "now", "change", "since"),
         rows=[
             (
                 row.subject, row.name, row.measure, _shown(row.measure, row.before, row.before_text),
-                _shown(row.measure, row.after, row.after_text), row.change,
+                _shown(row.measure, row.after, row.after_text), row.change, time(row.since, asked),
             )
             for row in found
         ],
@@ -156,12 +156,17 @@ def _shown(measure: str, value: float | None, text: str) -> str:
     return text or (percent(value) if measure in _SHARES else number(value) or "-")
 
 
-def _headline(row: rows.Change) -> str:
+def _headline(row: rows.Change, asked: Mapping[str, Any]) -> str:
     before, after = (
         _shown(row.measure, *pair) for pair in ((row.before, row.before_text), (row.after, row.after_text))
     )
     if row.subject == "all" and row.measure in {"decisions", "rejection rate"}:
         return f"{row.measure} {before} → {after}"
     if row.subject == "gate" and row.measure == "limit":
-        return f"limit of {row.name} {before} → {after}" if before != "-" != after else f"{row.name} {row.change}"
+        since = f" since {time(row.since, asked)}" if row.since else ""
+        return (
+            f"limit of {row.name} {before} → {after}{since}"
+            if "-" not in {before, after}
+            else f"{row.name} {row.change}"
+        )
     return ""

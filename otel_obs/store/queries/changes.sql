@@ -47,10 +47,13 @@ WITH
             sumForEach([is_base, is_now]) AS asked,
             sumForEach([is_base AND ifNull(verdict = 'deny', false), is_now AND ifNull(verdict = 'deny', false)]) AS denied,
             quantileExactInclusiveStateIf(0.5)(assumeNotNull(threshold), is_base AND isNotNull(threshold)) AS base_limits,
-            quantileExactInclusiveStateIf(0.5)(assumeNotNull(threshold), is_now AND isNotNull(threshold)) AS now_limits
+            quantileExactInclusiveStateIf(0.5)(assumeNotNull(threshold), is_now AND isNotNull(threshold)) AS now_limits,
+            quantileExactInclusiveStateIf(0.5)(assumeNotNull(observed), is_base AND isNotNull(observed)) AS base_seen,
+            quantileExactInclusiveStateIf(0.5)(assumeNotNull(observed), is_now AND isNotNull(observed)) AS now_seen,
+            minOrNullIf(timestamp, is_now) AS first_now
         FROM
         (
-            SELECT name, mode, verdict, threshold, comparison, threshold_raw, unit,
+            SELECT timestamp, name, mode, verdict, observed, threshold, comparison, threshold_raw, unit,
                 timestamp >= start AND timestamp < end AS is_now,
                 timestamp >= base_start AND timestamp < base_end AS is_base
             FROM gates FINAL
@@ -68,6 +71,8 @@ WITH
             sumForEach(evaluated.denied) AS denied,
             arrayMap((d, n) -> if(n = 0, NULL, d / n), denied, asked) AS rate,
             [quantileExactInclusiveMerge(0.5)(base_limits), quantileExactInclusiveMerge(0.5)(now_limits)] AS middle,
+            [quantileExactInclusiveMerge(0.5)(base_seen), quantileExactInclusiveMerge(0.5)(now_seen)] AS seen,
+            minOrNullIf(first_now, evaluated.asked[1] = 0 AND evaluated.asked[2] > 0) AS since,
             arrayMap(
                 texts -> if(length(texts) > 5, '', arrayStringConcat(arraySort(texts), ', ')),
                 [groupUniqArrayIf(6)(said, evaluated.asked[1] > 0), groupUniqArrayIf(6)(said, evaluated.asked[2] > 0)]) AS texts
@@ -78,7 +83,7 @@ WITH
     (
         SELECT
             subject, name, line.1 AS measure, line.2 AS is_count, line.3 AS numbers, ['', ''] AS texts,
-            [made[1] > 0, made[2] > 0] AS is_there
+            [made[1] > 0, made[2] > 0] AS is_there, NULL::Nullable(DateTime64(9, 'UTC')) AS since
         FROM ended
         ARRAY JOIN [
             ('decisions', true, arrayMap(x -> toNullable(toFloat64(x)), made)),
@@ -90,11 +95,12 @@ WITH
         WHERE subject = 'all' OR line.1 IN ('decisions', 'rejection rate')
         UNION ALL
         SELECT
-            'gate', gate, line.1, line.2, line.3, line.4, [asked[1] > 0, asked[2] > 0]
+            'gate', gate, line.1, line.2, line.3, line.4, [asked[1] > 0, asked[2] > 0], if(line.1 = 'limit', since, NULL)
         FROM limits
         ARRAY JOIN [
             ('evaluations', true, arrayMap(x -> toNullable(toFloat64(x)), asked), ['', '']),
             ('denied', false, rate, ['', '']),
+            ('median observed', false, arrayMap(x -> if(isNaN(x), NULL, x), seen), ['', '']),
             ('limit', false, arrayMap(x -> if(isNaN(x), NULL, x), middle), texts)] AS line
     )
 SELECT
@@ -110,10 +116,11 @@ SELECT
         is_there[2] AND NOT is_there[1], 'appeared',
         isNotNull(difference) AND difference > 0, 'rose',
         isNotNull(difference) AND difference < 0, 'fell',
-        'changed') AS change
+        'changed') AS change,
+    since
 FROM measures
 WHERE (is_there[1] OR is_there[2])
     AND (texts[1] != texts[2] OR isNull(before) != isNull(after) OR ifNull(before != after, false))
 ORDER BY
-    indexOf(['all', 'gate', 'symbol', 'service'], subject), change IN ('appeared', 'vanished') DESC,
-    name, indexOf(['decisions', 'rejection rate', 'executed', 'vetoed', 'held', 'failed', 'limit', 'denied', 'evaluations'], splitByString(' per ', measure)[1])
+    subject = 'gate' AND measures.measure = 'limit' DESC, indexOf(['all', 'gate', 'symbol', 'service'], subject), change IN ('appeared', 'vanished') DESC,
+    name, indexOf(['decisions', 'rejection rate', 'executed', 'vetoed', 'held', 'failed', 'denied', 'median observed', 'evaluations'], measures.measure)

@@ -9,7 +9,8 @@ WITH
                 arrayFilter(
                     (name, verdict, gate_mode) -> ifNull(verdict = 'deny', false) AND ({gate_mode:String} = '' OR gate_mode = {gate_mode:String}),
                     `gates.name`, `gates.verdict`, `gates.mode`))) AS names,
-            count() AS times
+            count() AS times,
+            countIf(outcome = 'vetoed') AS vetoes
         FROM decisions FINAL
         WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
             AND ({service:String} = '' OR service = {service:String})
@@ -19,7 +20,7 @@ WITH
     ),
     pairs AS
     (
-        SELECT pair.1 AS name, pair.2 AS with_name, sum(times) AS decisions
+        SELECT pair.1 AS name, pair.2 AS with_name, sum(times) AS decisions, sum(vetoes) AS vetoed
         FROM denied
         ARRAY JOIN arrayConcat(
             if(length(names) = 1, [(names[1], '')], []),
@@ -30,6 +31,7 @@ SELECT
     name AS gate,
     nullIf(with_name, '') AS other,
     decisions AS together,
+    vetoed,
     gate_denied,
     if(with_name = '', NULL, with_name_denied) AS other_denied,
     together / gate_denied AS share,

@@ -130,13 +130,12 @@ SELECT
     decider AS decision_id,
     trade AS trade_id,
     count() OVER () AS total,
-    countIf(state = 'asked') OVER () AS only_asked,
-    countIf(state = 'filled') OVER () AS whole,
-    countIf(state = 'partly filled') OVER () AS part
+    sumMap(map(state, 1)) OVER () AS states
 FROM lines AS l
 LEFT ANY JOIN asked AS d ON d.span_id = l.decider
 WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
     AND ({service:String} = '' OR service = {service:String})
     AND ({symbol:String} = '' OR symbol = {symbol:String})
+    AND ({state:String} = '' OR state = {state:String} OR ({state:String} = 'open' AND state NOT IN ('filled', 'cancelled', 'expired', 'rejected')))
 ORDER BY timestamp DESC, service, order_id, decision_id
 LIMIT {limit:UInt32}

@@ -11,6 +11,7 @@ WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9,
     AND ({domain:String} = '' OR domain = {domain:String})
     AND ({project:String} = '' OR project = {project:String})
     AND ({status:String} = '' OR status = {status:String})
+    AND ({quality:String} = '' OR ifNull(passed = ({quality:String} = 'passed'), false))
     AND (isNull({min_score:Nullable(Float64)}) OR ifNull(score >= {min_score:Nullable(Float64)}, false))
     AND (isNull({max_score:Nullable(Float64)}) OR ifNull(score <= {max_score:Nullable(Float64)}, false))
 ORDER BY timestamp DESC, trace_id, span_id
