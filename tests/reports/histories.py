@@ -239,7 +239,7 @@ def _said(node: Node, dice: random.Random) -> dict[str, str]:
         }
         if dice.random() < 0.2:
             del said["decision.confidence"]
-        said["order.id"] = dice.choice(["", "", f"o{node.number}", f"o{node.number}", f"o{node.number // 3}"])
+        said["order.id"] = dice.choice(["", f"o{node.number}", *[f"o{node.number // 4}"] * 3])
     elif node.kind == "cycle":
         marks: dict[str, Any] = {
             "clarity": dice.choice([1, 2.5, 4, "high", "3", None, True]),

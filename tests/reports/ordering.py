@@ -72,7 +72,7 @@ def told(nodes: Sequence[Any], seed: int) -> list[Told]:
         named = node.said.get("order.id", "")
         order = dice.choice([named or f"x{index}", named or f"x{index}", f"x{index}", f"x{index // 2}", ""])
         links = dice.choice(
-            [(node.id,), (node.id, "", ""), ("",), (node.id, dice.choice(decisions).id), ("f" * 16, "")]
+            [(node.id,), (node.id, "", ""), ("",), ("",), (node.id, dice.choice(decisions).id), ("f" * 16, "")]
         )
         service = dice.choice([node.service] * 6 + ["venue"])
         at = node.at + dice.choice([0, 1000, _SECOND, -_SECOND, 3600 * _SECOND, -7200 * _SECOND])

@@ -185,7 +185,9 @@ def test_confidence_is_counted_in_tenths_that_add_up(client: Client, history: li
 # ---- overridden
 
 
-@pytest.mark.parametrize(("gate", "limit"), [("", 10_000), ("spread", 10_000), ("", 4)])
+@pytest.mark.parametrize(
+    ("gate", "limit"), [("", 10_000), *((gate, 1_000) for gate in ("spread", "zero", "hours", "regime")), ("", 4)]
+)
 def test_overridden_are_those_that_acted_against_a_gate(
     client: Client, history: list[Any], histories: ModuleType, gate: str, limit: int
 ) -> None:
