@@ -65,9 +65,11 @@ def _figures(card: Scorecard) -> dict[str, float | Decimal | None]:
 
 def _words(card: Scorecard) -> dict[str, str]:
     passed = {True: "passed", False: "not passed", None: ""}[card.passed]
-    told = {"name": card.name, "project": card.project, "intent": card.intent, "domain": card.domain,
-            "query": card.query, "symbol": card.symbol, "status": card.status, "quality gate": passed, "idle": card.idle_reason,
-            "error": card.error}  # fmt: skip
+    told = {
+        "name": card.name, "project": card.project, "intent": card.intent, "domain": card.domain, "query": card.query,
+        "symbol": card.symbol, "status": card.status, "quality gate": passed, "idle": card.idle_reason,
+        "error": card.error,
+    }  # fmt: skip
     return {name: text for name, text in told.items() if text}
 
 

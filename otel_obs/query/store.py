@@ -70,14 +70,18 @@ class Store(Questions):
     def tail(self, *, every: float = 1.0, **given: Any) -> Iterator[DecisionLine]:
         """Yield decisions as they arrive, asking ``every`` so many seconds, until the caller stops.
 
-        Filters: ``service``, ``symbol``, ``outcome``, ``gate``; ``last``, how many earlier ones come first.
+        Filters: ``service``, ``symbol``, ``outcome``, ``gate``; ``limit``, how many earlier ones come first.
         """
-        arrivals = Arrivals(self._client, texts(given))
+        arrivals = self.arrivals(**given)
         while True:
             with self._turn:
                 found = arrivals.new()
             yield from found
             time.sleep(every)
+
+    def arrivals(self, **given: Any) -> Arrivals:
+        """What ``tail`` asks each time, for who wants to ask when it suits."""
+        return Arrivals(self._client, texts(given))
 
     def close(self) -> None:
         """Let go of the store; once is enough."""
@@ -119,7 +123,7 @@ class AsyncStore(AsyncQuestions):
 
     async def tail(self, *, every: float = 1.0, **given: Any) -> AsyncIterator[DecisionLine]:
         """See ``Store.tail``."""
-        arrivals = Arrivals(self._opened.client, texts(given))
+        arrivals = self._opened.arrivals(**given)
         while True:
             for row in await asyncio.to_thread(arrivals.new):
                 yield row

@@ -31,7 +31,8 @@ class Answer(Generic[R]):
 
     ``rows`` are typed (times aware, in UTC; amounts ``Decimal``), ``data`` is what ``--json`` prints, ``tables`` what a
     reader sees, ``text`` stands in their place where the answer is laid out already. ``found`` is False where what was
-    asked for by its id or name is not there. ``row`` is the rows' class.
+    asked for by its id or name is not there. ``row`` is the rows' class, ``window``
+    the time that was asked about, as people write it.
     """
 
     sentence: str
@@ -41,6 +42,7 @@ class Answer(Generic[R]):
     text: str = ""
     found: bool = True
     row: type[R] | None = None
+    window: str = ""
 
     def to_arrow(self) -> Any:
         """The rows as a ``pyarrow.Table``; see ``frames.arrow``."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_obs.errors import QuestionError
 from otel_obs.reports.registry import report
 from otel_obs.reports.rows import DecisionLine
-from otel_obs.reports.run import for_query, read
+from otel_obs.reports.run import for_query, read, unrecorded
 from otel_obs.store.client import ask, clock
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Arrivals:
         self._asked = for_query(read(report("decisions"), {**always, **given}, now=now), now=now)
         self._since = 0
         self._seen: dict[tuple[str, str], int] = {}
+
+    def unknown(self) -> list[str]:
+        """What is wrong with filters that no record carries so far, each in a sentence with the nearest that one does."""
+        found = [unrecorded(self._client, name, self._asked[name]) for name in ("service", "symbol", "gate")]
+        return [sentence for sentence in found if sentence]
 
     def new(self) -> list[DecisionLine]:
         """Ask the store once."""

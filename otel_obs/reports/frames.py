@@ -14,12 +14,14 @@ from otel_obs.errors import MissingExtraError
 from otel_obs.reports.rows import columns, told
 
 _PRECISION, _SCALE = 38, 18
+_LARGEST = Decimal(10) ** (_PRECISION - _SCALE)
 
 
 def arrow(rows: Sequence[Any], row: type) -> Any:
     """Rows as a ``pyarrow.Table``, of the same columns and types however many rows there are.
 
-    Times are ``timestamp[us, UTC]``, amounts ``decimal128(38, 18)``, maps and nested values JSON text.
+    Times are ``timestamp[us, UTC]``, amounts ``decimal128(38, 18)`` (``decimal256(76, 18)`` where one does not fit), maps
+    and nested values JSON text.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -51,6 +53,8 @@ def arrow(rows: Sequence[Any], row: type) -> Any:
             kind = plain[kinds[0]]
         else:
             kind, found = pa.string(), [None if value is None else _json(value) for value in found]
+        if kind == plain[Decimal] and any(value is not None and abs(value) >= _LARGEST for value in found):
+            kind = pa.decimal256(2 * _PRECISION, _SCALE)  # a sum beyond what 38 digits hold: wider, never cut
         fields.append(pa.field(name, kind))
         values.append(pa.array(found, kind))
     return pa.Table.from_arrays(values, schema=pa.schema(fields))

@@ -162,7 +162,8 @@ class NearMiss(Row):
 class CoDenial(Row):
     """Two gates that denied the same decisions; ``other`` is None for decisions that ``gate`` alone denied.
 
-    ``vetoed`` of these ended vetoed; the others acted, or failed. ``share`` is together / gate_denied, ``overlap`` together / (gate_denied + other_denied - together).
+    ``vetoed`` of these ended vetoed, the others acted or failed. ``share`` is together / gate_denied, ``overlap``
+    together / (gate_denied + other_denied - together).
     """
 
     gate: str
@@ -177,7 +178,11 @@ class CoDenial(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class StageStatistics(Row):
-    """One stage. ``own_ms`` leaves out the time of stages inside it; ``share`` is its share of all own time."""
+    """One stage; ``share`` is its share of all stages' own time.
+
+    ``own_ms`` leaves out the time in which a stage directly inside it ran: those that overlap count once, those that all
+    begin with their parent (a replay's, in event time) one after the other.
+    """
 
     stage: str
     runs: int
@@ -268,8 +273,8 @@ class Change(Row):
     """One measure that differs between two windows. Where their lengths differ, counts are per hour or per day.
 
     ``subject`` is ``all``, ``service``, ``symbol`` or ``gate``; a gate's name carries its mode. ``before`` and
-    ``after`` are None where there was nothing to measure, ``before_text`` and ``after_text`` tell limits, ``since`` when
-    one that is new was first seen.
+    ``after`` are None where there was nothing to measure, or no length to divide by; ``before_text`` and ``after_text``
+    tell limits, ``since`` when one that is new was first seen.
     """
 
     subject: str
@@ -289,7 +294,8 @@ class OrderLine(Row):
     """One order and the decision that asked for it; ``order_id`` is empty where a decision's order was never seen.
 
     ``state`` is ``asked`` (nothing was seen of it), ``partly filled``, ``filled`` (by its fills, or as the venue says),
-    or the latest status that was told. ``average_price`` is Σ price·quantity / Σ quantity over the fills.
+    or the latest status that was told. ``average_price`` is Σ price·quantity / Σ quantity over the fills,
+    cut after 18 places.
     """
 
     timestamp: datetime

@@ -93,7 +93,14 @@ def run(client: Client, report: Report[Any], given: Mapping[str, str], *, now: d
     answer = report.shape([report.row.of(row) for row in found], asked)
     if not found or _is_empty(answer):
         answer = _with_hint(client, report, asked, answer)
-    return replace(answer.plainly(asked["tz"]), row=report.answer_row)
+    return replace(answer.plainly(asked["tz"]), row=report.answer_row, window=_window(asked))
+
+
+def _window(asked: Mapping[str, Any]) -> str:
+    if "from" not in asked:
+        return ""
+    start, end = (asked[name].astimezone(asked["tz"]).isoformat(" ", "minutes") for name in ("from", "to"))
+    return f"{start} to {end}"
 
 
 def for_query(asked: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
@@ -118,17 +125,33 @@ def _is_empty(answer: Answer[Any]) -> bool:
     return isinstance(answer.data, dict) and answer.data.get("state") == "never_recorded"
 
 
+def unrecorded(client: Client, kind: str, name: str) -> str:
+    """The sentence that says that no record carries ``name``, with the nearest that one does; empty where one does."""
+    known = [row["name"] for row in ask(client, "recorded", {"kind": kind})] if name else []
+    if not known or name in known:
+        return ""
+    return f"No {kind} {name!r} was ever recorded. {nearest(name, known)}"
+
+
 def _with_hint(client: Client, report: Report[Any], asked: Mapping[str, Any], answer: Answer[Any]) -> Answer[Any]:
-    """Where nothing was found under a name that no record carries: say so, with the nearest that one does."""
+    """Where nothing was found: whether it is for a name that no record carries, or when the latest record is."""
     for parameter in report.parameters:
-        value = asked.get(parameter.name)
-        if not parameter.recorded or not value:
-            continue
-        known = [row["name"] for row in ask(client, "recorded", {"kind": parameter.recorded})]
-        if known and value not in known:
-            fix = nearest(value, known)
+        if parameter.recorded and (wrong := unrecorded(client, parameter.recorded, asked.get(parameter.name) or "")):
             if answer.rows:  # it says already that nothing was ever recorded
-                return replace(answer, sentence=f"{answer.sentence} {fix}")
-            sentence = f"No {parameter.recorded} {value!r} was ever recorded. {fix}"
-            return replace(answer, sentence=sentence, found=False)
-    return answer
+                return replace(answer, sentence=f"{answer.sentence} {wrong.partition('. ')[2]}")
+            return replace(answer, sentence=wrong, found=False)
+    return _with_latest(client, asked, answer)
+
+
+def _with_latest(client: Client, asked: Mapping[str, Any], answer: Answer[Any]) -> Answer[Any]:
+    """Where a window holds nothing: when the latest record is, so that nobody takes a wrong window for silence."""
+    if answer.rows or not answer.found or "from" not in asked:
+        return answer
+    filters = {name: asked.get(name, "") for name in ("service", "symbol")}
+    latest = ask(client, "latest", filters)[0]["latest"]
+    if latest is None:
+        return replace(answer, sentence=f"{answer.sentence} Nothing was ever recorded.")
+    if asked["from"] <= latest < asked["to"]:
+        return answer
+    shown = latest.astimezone(asked["tz"]).isoformat(" ", "seconds")
+    return replace(answer, sentence=f"{answer.sentence} The latest record is of {shown}.")

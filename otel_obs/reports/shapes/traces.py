@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.analytics.comparison import differences
 from otel_obs.analytics.scorecards import scorecards
@@ -183,11 +183,9 @@ def compare(found: Sequence[rows.Said], asked: Mapping[str, Any]) -> Answer[Any]
         return missing(" ".join(card for card in cards if isinstance(card, str)))
     lines = [Difference(**line) for line in differences(a, b)]
     unlike = [line for line in lines if (line.a, line.a_text) != (line.b, line.b_text)]
-    figures = {line.name: line for line in lines if line.subject == "trace"}
     moved = [
-        f"{name.removesuffix('_ms').removesuffix('_usd')} {figures[name].delta:+.6g}{unit}"
-        for name, unit in (("score", ""), ("duration_ms", " ms"), ("cost_usd", " USD"))
-        if name in figures and figures[name].delta
+        *_moved(lines),
+        *(f"gap {line.name} only in {'a' if line.a_text else 'b'}" for line in unlike if line.subject == "gap"),
     ]
     head = f"{count(len(unlike), 'difference')} of {len(lines)} figures"
     table = Table(
@@ -198,3 +196,15 @@ def compare(found: Sequence[rows.Said], asked: Mapping[str, Any]) -> Answer[Any]
         ],
     )
     return listed(lines, f"{head}{': ' + ', '.join(moved) if moved else ''}.", table)
+
+
+_LEAST_CHANGE: Final = 0.05  # of a duration, below which it is noise
+
+
+def _moved(lines: Sequence[Difference]) -> Iterator[str]:
+    figures = {line.name: line for line in lines if line.subject == "trace"}
+    for name, shown, unit in (("score", "score", ""), ("cost_usd", "cost", " USD"), ("duration_ms", "duration", " ms")):
+        line = figures.get(name)
+        is_noise = name == "duration_ms" and line and abs(line.delta or 0) < _LEAST_CHANGE * (line.a or 0)
+        if line and line.delta and not is_noise:
+            yield f"{shown} {line.delta:+.6g}{unit}"

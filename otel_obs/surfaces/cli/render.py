@@ -51,6 +51,8 @@ def screen(answer: Answer[Any]) -> None:
     """Print the sentence, then the tables."""
     out = console()
     out.print(Text(answer.sentence.translate(_CONTROL), style="bold"))
+    if answer.window:
+        out.print(Text(answer.window, style="dim"))
     if answer.text:
         out.print(Text(answer.text.translate(_CONTROL)))
     for table in answer.tables:
@@ -109,7 +111,7 @@ def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
 
 def as_markdown(answer: Answer[Any]) -> str:
     """The sentence and the tables, as Markdown."""
-    parts = [answer.sentence.translate(_CONTROL)]
+    parts = [answer.sentence.translate(_CONTROL), *([answer.window] if answer.window else [])]
     if answer.text:
         parts.append(f"```\n{answer.text.translate(_CONTROL)}\n```")
     for table in answer.tables:

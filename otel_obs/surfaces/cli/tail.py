@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,13 +71,18 @@ def tail(
                 "Nobody serves this directory, so nothing can arrive.",
                 fix="Start it with `otel-obs up --data …`; `otel-obs report decisions` shows what is there.",
             )
-        arriving = store.tail(every=every, service=service, symbol=symbol, outcome=outcome, gate=gate, limit=last)
+        asked = {"service": service, "symbol": symbol, "outcome": outcome, "gate": gate}
+        arrivals = store.arrivals(**asked, limit=last)
+        for sentence in arrivals.unknown():
+            click.echo(f"{sentence} Waiting for it.", err=True)
         try:
-            for row in arriving:
-                if as_json:
-                    click.echo(render.one_line_json(plain(told(row), local)))
-                else:
-                    out.print(_line(row, local), soft_wrap=True)
+            while True:
+                for row in arrivals.new():
+                    if as_json:
+                        click.echo(render.one_line_json(plain(told(row), local)))
+                    else:
+                        out.print(_line(row, local), soft_wrap=True)
+                time.sleep(every)
         except KeyboardInterrupt:
             context.exit(INTERRUPTED)
 
