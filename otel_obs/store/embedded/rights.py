@@ -35,8 +35,15 @@ _GRANTS: Final = {
     ),
     Rights.READER: ("GRANT SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, SELECT ON *.*",),
 }
+# What these tell of other people's statements includes the values of their parameters. The engine lets everybody select
+# from `system`, whatever the grants: so a reader finds no rows there.
+_TELLING_OF_OTHERS: Final = (
+    "asynchronous_inserts", "errors", "mutations", "processes", "query_cache", "session_query_ids", "stack_trace",
+    "user_query_log", "view_refreshes",
+)  # fmt: skip
 # Deeper texts overflow the stack of the engine, which is this process.
 _DEPTHS: Final = {"max_parser_depth": 1000, "max_ast_depth": 1000, "max_analyze_depth": 5000, "max_subquery_depth": 100}
+_NO_READER: Final = f"NOT has(currentRoles(), '{Rights.READER}')"
 _SERVER: Final = """\
 <clickhouse>
   <users_config>{users}</users_config>
@@ -58,6 +65,9 @@ _USERS: Final = """\
     <grants>
 {granted}
     </grants>
+    <databases><system>
+{hidden}
+    </system></databases>
   </default></users>
   <quotas><default/></quotas>
 </clickhouse>
@@ -72,7 +82,9 @@ def _users(limits: Limits) -> str:
         for role, grants in _GRANTS.items()
     ]
     granted = [f"<query>GRANT {role}</query>" for role in _GRANTS]
-    return _USERS.format(bounds="\n".join(bounds), roles="\n".join(roles), granted="\n".join(granted))
+    hidden = [f"<{name}><filter>{_NO_READER}</filter></{name}>" for name in _TELLING_OF_OTHERS]
+    parts = {"bounds": bounds, "roles": roles, "granted": granted, "hidden": hidden}
+    return _USERS.format(**{name: "\n".join(lines) for name, lines in parts.items()})
 
 
 @contextmanager
