@@ -56,7 +56,7 @@ def _default(parameter: Parameter) -> str:
 
 def _method(report: Report[Any], prefix: str) -> list[str]:
     kind = report.answer_row
-    row = f"rows.{kind.__name__}" if kind.__module__.endswith(".rows") else kind.__name__
+    row = f"rows.{kind.__name__}" if kind.__module__.startswith("otel_obs.reports.rows") else kind.__name__
     places = [row for row in report.parameters if row.position]
     named = [row for row in report.parameters if not row.position]
     return [

@@ -48,7 +48,7 @@ class Arrivals:
         self._seen: dict[tuple[str, str], int] = {}
 
     def unknown(self) -> list[str]:
-        """What is wrong with filters that no record carries so far, each in a sentence with the nearest that one does."""
+        """What is wrong with filters that no record carries so far, each with the nearest that one does."""
         found = [unrecorded(self._client, name, self._asked[name]) for name in ("service", "symbol", "gate")]
         return [sentence for sentence in found if sentence]
 

@@ -20,8 +20,8 @@ _LARGEST = Decimal(10) ** (_PRECISION - _SCALE)
 def arrow(rows: Sequence[Any], row: type) -> Any:
     """Rows as a ``pyarrow.Table``, of the same columns and types however many rows there are.
 
-    Times are ``timestamp[us, UTC]``, amounts ``decimal128(38, 18)`` (``decimal256(76, 18)`` where one does not fit), maps
-    and nested values JSON text.
+    Times are ``timestamp[us, UTC]``, amounts ``decimal128(38, 18)`` (``decimal256(76, 18)`` where one does not fit),
+    maps and nested values JSON text.
 
     Raises:
         MissingExtraError: pyarrow is not installed.

@@ -97,23 +97,36 @@ def test_a_summary_is_what_the_histories_say(client: Client, history: list[Any],
 # ---- near-misses
 
 
-@pytest.mark.parametrize("more", [("0.10", "", 10_000), ("0", "", 3), ("0.05", "hours", 5), ("9", "nothing", 50)])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("10%", "", 10_000, "", ""), ("0", "", 3, "", ""), ("0.05", "hours", 5, "", ""), ("9", "nothing", 50, "", ""),
+        ("1.5", "", 10_000, "deny", "shadow"), ("0.5", "spread", 7, "pass", "enforce"),
+    ],
+)  # fmt: skip
 def test_near_misses_are_those_within_reach_the_closest_first(
-    client: Client, history: list[Any], histories: ModuleType, more: tuple[str, str, int]
+    client: Client, history: list[Any], histories: ModuleType, more: tuple[str, str, int, str, str]
 ) -> None:
-    near, gate, limit = more
+    near, gate, limit, verdict, mode = more
+    reach = 0.1 if near == "10%" else float(near)
     for asked in histories.questions(history):
         expected = sorted(
             (
                 (abs(one.ratio), -node.at, node.trace_id, node.id, ordinal, node, one)
                 for node in _decisions(history, asked)
                 for ordinal, one in enumerate(node.gates)
-                if one.ratio is not None and abs(one.ratio) <= float(near) and gate in {"", one.name}
+                if one.ratio is not None
+                and round(abs(one.ratio), 9) <= reach
+                and gate in {"", one.name}
+                and verdict in {"", one.verdict}
+                and mode in {"", one.mode}
             ),
             key=lambda line: line[:5],
         )
-        given = {**asked.given, "near": near, "gate": gate, "limit": str(limit)}
+        given = {**asked.given, "near": near, "gate": gate, "limit": str(limit), "verdict": verdict, "gate_mode": mode}
         rows = run(client, report("near-misses"), given).rows
+        verdicts = Counter(one.verdict for *_, one in expected)
+        assert {(row.denied, row.passed) for row in rows} <= {(verdicts["deny"], verdicts["pass"] + verdicts["adjust"])}
         assert [
             (row.gate, row.span_id, row.trace_id, row.margin, row.margin_ratio, row.observed, row.threshold, row.mode)
             for row in rows
@@ -135,26 +148,39 @@ def test_gates_that_deny_together_are_counted_in_decisions(
     client: Client, history: list[Any], histories: ModuleType, mode: str
 ) -> None:
     for asked in histories.questions(history):
-        denied = [
-            {gate.name for gate in node.gates if gate.verdict == "deny" and mode in {"", gate.mode}}
+        told = [
+            ({gate.name for gate in node.gates if gate.verdict == "deny" and mode in {"", gate.mode}}, node.outcome)
             for node in _decisions(history, asked)
         ]
+        denied = [names for names, _ in told]
+        vetoed = [names for names, outcome in told if outcome == "vetoed"]
         times = Counter(name for names in denied for name in names)
         together = Counter(pair for names in denied for pair in itertools.permutations(names, 2))
         alone = Counter(name for names in denied if len(names) == 1 for name in names)
         expected = {
             (gate, other): (
                 count,
+                sum({gate, other} <= names for names in vetoed),
                 times[gate],
                 times[other],
                 count / times[gate],
                 count / len([names for names in denied if names & {gate, other}]),
             )
             for (gate, other), count in together.items()
-        } | {(gate, None): (count, times[gate], None, count / times[gate], None) for gate, count in alone.items()}
+        } | {
+            (gate, None): (count, vetoed.count({gate}), times[gate], None, count / times[gate], None)
+            for gate, count in alone.items()
+        }
         rows = run(client, report("co-denials"), {**asked.given, "gate_mode": mode}).rows
         assert {
-            (row.gate, row.other): (row.together, row.gate_denied, row.other_denied, row.share, row.overlap)
+            (row.gate, row.other): (
+                row.together,
+                row.vetoed,
+                row.gate_denied,
+                row.other_denied,
+                row.share,
+                row.overlap,
+            )
             for row in rows
         } == expected, asked
         order = [(-row.together, row.gate, row.other or "") for row in rows]
@@ -260,6 +286,9 @@ def _changes(sides: tuple[list[Any], list[Any]], lengths: tuple[int, int], histo
         texts = tuple(_limit_text(name, histories) if side else "" for side in told)
         middle = [statistics.median(side) if side else None for side in limits]
         add("gate", shown, "limit", middle, there, is_count=False, texts=texts)
+        numbers = [[gate.number for gate in side if gate.number is not None] for side in told]
+        seen = [statistics.median(side) if side else None for side in numbers]
+        add("gate", shown, "median observed", seen, there, is_count=False)
     return found
 
 
@@ -294,8 +323,19 @@ def test_changes_are_what_differs_between_two_windows(
             assert found[key] == (*near, texts, word), (key, asked, base)
         for row in rows:
             assert row.difference == (None if None in (row.before, row.after) else row.after - row.before)
-        subjects = [("all", "gate", "symbol", "service").index(row.subject) for row in rows]
-        assert subjects == sorted(subjects)
+        places = [(row.measure != "limit", ("all", "gate", "symbol", "service").index(row.subject)) for row in rows]
+        assert places == sorted(places)  # moved limits first: they are why the rest moved
+        firsts = {
+            (gate.name + (" (shadow)" if gate.mode == "shadow" else "")): min(
+                node.at for node in sides[1] for one in node.gates if (one.name, one.mode) == (gate.name, gate.mode)
+            )
+            for node in sides[1]
+            for gate in node.gates
+        }
+        for row in rows:  # limits of a history never move: one is new where its gate is
+            is_new = row.measure == "limit" and row.change == "appeared"
+            assert (row.since is not None) == is_new
+            assert row.since is None or histories.nanoseconds(row.since) == firsts[row.name] // 1000 * 1000
 
 
 def _word(before: float | None, after: float | None, there: tuple[bool, bool]) -> str:

@@ -266,7 +266,8 @@ def test_gates_are_counted_and_their_medians_are_medians(
         expected = {}
         for (name, mode), gates in told.items():
             verdicts = Counter(gate.verdict for gate in gates)
-            ratios = [ratio for gate in gates if (ratio := gate.ratio) is not None]
+            close = [gate for gate in gates if gate.ratio is not None and round(abs(gate.ratio), 9) <= float(near)]
+            limits = [gate.limit for gate in gates if gate.limit is not None]
             expected[name, mode] = {
                 "evaluations": len(gates),
                 "passed": verdicts["pass"] + verdicts["adjust"],
@@ -278,7 +279,10 @@ def test_gates_are_counted_and_their_medians_are_medians(
                 "median_threshold": _median(gate.limit for gate in gates),
                 "comparison": histories.GATES[name][0],
                 "unit": histories.GATES[name][2],
-                "near_misses": sum(abs(ratio) <= float(near) for ratio in ratios),
+                "lowest_threshold": min(limits, default=None),
+                "highest_threshold": max(limits, default=None),
+                "near_misses": len(close),
+                "near_denials": sum(gate.verdict == "deny" for gate in close),
             }
         data = run(client, report("gates"), {**asked.given, "near": near}).data
         order = [(-row["denied"], -row["evaluations"], row["gate"], row["mode"]) for row in data]

@@ -167,16 +167,16 @@ def orders(found: Sequence[rows.OrderLine], asked: Mapping[str, Any]) -> Answer[
     return listed(found, sentence, table)
 
 
-def _amount(value: Any) -> str:
+def _amount(value: Any, places: str = "") -> str:
     if value is None:
         return ""
-    text = format(value, "f")
+    text = format(value, f"{places}f")  # not round(), whose context holds 28 digits
     return (text.rstrip("0").rstrip(".") if "." in text else text) if value else "0"
 
 
 def _average(value: Any) -> str:
     """A quotient, which has no end: eight places on the screen, all of them in the data."""
-    return "" if value is None else _amount(round(value, 8))
+    return _amount(value, ".8")
 
 
 def _after(row: rows.OrderLine, at: Any) -> str:

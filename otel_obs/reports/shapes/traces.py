@@ -205,6 +205,6 @@ def _moved(lines: Sequence[Difference]) -> Iterator[str]:
     figures = {line.name: line for line in lines if line.subject == "trace"}
     for name, shown, unit in (("score", "score", ""), ("cost_usd", "cost", " USD"), ("duration_ms", "duration", " ms")):
         line = figures.get(name)
-        is_noise = name == "duration_ms" and line and abs(line.delta or 0) < _LEAST_CHANGE * (line.a or 0)
+        is_noise = name == "duration_ms" and line and abs(float(line.delta or 0)) < _LEAST_CHANGE * float(line.a or 0)
         if line and line.delta and not is_noise:
             yield f"{shown} {line.delta:+.6g}{unit}"
