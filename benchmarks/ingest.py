@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WEEK_NS = 7 * 86_400 * 10**9
-_PLANS = ((10_000, 24, 1), (10_000, 24, 4), (500, 480, 16))
+_PLANS = ((10_000, 24, 1), (10_000, 24, 4), (500, 480, 16), (500, 1_280, 64))
 
 
 def _put(pairs: Any, given: dict[str, Any]) -> None:

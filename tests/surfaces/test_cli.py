@@ -336,10 +336,9 @@ def endpoint() -> Any:
 
 def test_doctor_tells_each_setting_and_where_it_comes_from(endpoint: str) -> None:
     code, found = _doctor(
-        OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_SERVICE_NAME="meta", OTEL_OBS_URL="http://me:secret@db:8123"
+        OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_SERVICE_NAME="meta", OTEL_OBS_URL="http://me:secret@127.0.0.1:1"
     )
-    assert code == 0, found
-    assert all(finding["ok"] for finding in found.values())
+    assert (code, [about for about, finding in found.items() if not finding["ok"]]) == (1, ["store"])
     assert found["service_name"]["found"] == "'meta'  (from OTEL_SERVICE_NAME)"
     assert found["endpoint"]["found"] == f"'{endpoint}'  (from OTEL_EXPORTER_OTLP_ENDPOINT)"
     assert "default; OTEL_OBS_STRICT" in found["strict"]["found"]
@@ -404,7 +403,7 @@ def test_doctor_asks_the_port_what_it_speaks(ways_in: dict[str, str]) -> None:
 
 
 def test_doctor_tells_who_has_the_data(data: Path, tmp_path: Path, endpoint: str) -> None:
-    assert "held by nobody" in _doctor("--data", data, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)[1]["data"]["found"]
+    assert "served by nobody" in _doctor("--data", data, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)[1]["data"]["found"]
     assert (
         "does not exist" in _doctor("--data", tmp_path / "x", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)[1]["data"]["found"]
     )

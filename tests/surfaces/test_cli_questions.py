@@ -171,3 +171,32 @@ def test_help_shows_every_question_in_full_the_exit_codes_and_examples() -> None
     assert "otel-obs report why --from today" in text
     listed = " ".join(_cli("report", "--help").output.split())
     assert [row.name for row in REPORTS if row.question not in listed] == []
+
+
+def test_an_answer_tells_its_window_and_an_empty_one_when_the_latest_record_is(url: str) -> None:
+    lines = _cli("report", "gates", *DAY, "--url", url).stdout.splitlines()
+    assert lines[1] == "2025-12-19 00:00+00:00 to 2025-12-20 00:00+00:00"
+    empty = _cli("report", "gates", "--from", "2024-01-01", "--to", "2024-01-02", "--tz", "UTC", "--url", url)
+    assert empty.stdout.splitlines()[0].startswith("No gate was evaluated. The latest record is of 2025-12-19 12:00:00")
+    assert json.loads(_cli("report", "gates", *DAY, "--url", url, "--json").stdout)[0]["gate"] == "spread_guard"
+
+
+def test_tail_tells_a_name_that_no_record_carries_so_far(url: str) -> None:
+    program = [*CLI, "tail", "--gate", "spred_guard", "--service", "bot", "--url", url]
+    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    try:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert told == "No gate 'spred_guard' was ever recorded. Did you mean spread_guard? Waiting for it.\n"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_doctor_finds_the_store_that_is_asked_and_tells_bots_where_to_send(server: Server, url: str) -> None:
+    result = _cli("doctor", "--json", env={"OTEL_OBS_URL": url, "OTEL_OBS_DATA": ""})
+    found = {line["about"]: line for line in json.loads(result.stdout)}
+    assert found["store"]["found"] == "answers; the latest record is of 2025-12-19 12:00:00 UTC"
+    wrong = _cli("doctor", "--json", env={"OTEL_OBS_URL": "http://127.0.0.1:1"})
+    lost = {line["about"]: line for line in json.loads(wrong.stdout)}["store"]
+    assert (wrong.exit_code, lost["ok"], "No store answers" in lost["found"]) == (1, False, True)

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import click
 from rich.text import Text
 
-from otel_obs import settings
-from otel_obs.errors import SettingError
+from otel_obs import query, settings
+from otel_obs.errors import OtelObsError, SettingError
 from otel_obs.sdk import protocol
 from otel_obs.surfaces.cli.render import console
 from otel_obs.surfaces.cli.spoken import spoken
@@ -140,29 +140,53 @@ def _extras() -> list[Finding]:
     ]
 
 
-def _directory(data: Path) -> Finding:
+def _directory(data: Path) -> list[Finding]:
     from otel_obs.store.embedded.directory import running_at
 
     running = running_at(data)
-    if running:
-        return Finding(about="data", found=f"{data} is served by process {running.pid} at {running.clickhouse_url}")
-    return Finding(about="data", found=f"{data} is held by nobody" if data.exists() else f"{data} does not exist yet")
+    if running is None:
+        how = "is served by nobody" if data.exists() else "does not exist yet"
+        return [Finding(about="data", found=f"{data} {how}")]
+    served = f"{data} is served by process {running.pid}, which is asked at {running.clickhouse_url}"
+    hint = f"Bots send there with OTEL_EXPORTER_OTLP_ENDPOINT={running.otlp_url}"
+    return [Finding(about="data", found=served, fix=hint), _store(None, data)]
+
+
+def _store(url: str | None, data: Path | None) -> Finding:
+    """Ask the store that the commands would ask: whether it answers, and when its latest record is."""
+    try:
+        with query.connect(url, data=data) as store:
+            latest = store.why(from_="now", to="now").rows[0].latest_record
+    except OtelObsError as error:
+        return Finding(about="store", found=error.what, ok=False, fix=error.fix)
+    told = f"the latest record is of {latest:%Y-%m-%d %H:%M:%S} UTC" if latest else "nothing recorded yet"
+    return Finding(about="store", found=f"answers; {told}")
 
 
 def examine(data: Path | None) -> list[Finding]:
     """Look at everything; never raises."""
     findings = [*_switches(), *_settings()]
+    found = None
     with suppress(SettingError):
-        ways = _ways(settings.resolve(enabled=True))
+        found = settings.resolve(enabled=True)
+        ways = _ways(found)
         findings += [*map(_reachable, ways), *map(_spoken_by_us, ways)]
     findings += _extras()
-    if data is not None and _installed("chdb"):
-        findings.append(_directory(data))
+    place = data or (Path(found.data) if found and found.data else None)
+    if place is not None and _installed("chdb"):
+        findings += _directory(place)
+    elif found and found.url:
+        findings.append(_store(found.url, None))
     return findings
 
 
 @click.command()
-@click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="Look at this data directory, too.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Look at the store in this directory (OTEL_OBS_DATA), too.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 @click.pass_context
 def doctor(context: click.Context, data: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
