@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,20 +11,10 @@ from otel_obs.store.embedded.server import Ports, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import ModuleType
 
     from google.protobuf.message import Message
-
-
-@pytest.fixture(scope="session")
-def otlp() -> ModuleType:
-    """Builders of OTLP bodies: tests/store/otlp.py. The tests are no package, so it is loaded by its path."""
-    spec = importlib.util.spec_from_file_location("tests_otlp", Path(__file__).parents[1] / "store" / "otlp.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

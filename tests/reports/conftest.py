@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,38 +11,22 @@ from otel_obs.store.client import DATABASE, open_directory
 from otel_obs.store.migrate import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from clickhouse_connect.driver.client import Client
 
 
-def _loaded(name: str, path: Path) -> ModuleType:
-    """A module beside the tests. They are no package, so it is loaded by its path."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def otlp() -> ModuleType:
-    """Builders of rows and OTLP bodies: tests/store/otlp.py."""
-    return _loaded("tests_otlp", Path(__file__).parents[1] / "store" / "otlp.py")
-
-
-@pytest.fixture(scope="session")
-def histories() -> ModuleType:
+def histories(beside: Callable[[str], ModuleType]) -> ModuleType:
     """Random spans and the questions about them: histories.py."""
-    return _loaded("tests_histories", Path(__file__).with_name("histories.py"))
+    return beside("reports/histories.py")
 
 
 @pytest.fixture(scope="session")
-def ordering() -> ModuleType:
+def ordering(beside: Callable[[str], ModuleType]) -> ModuleType:
     """Random orders and fills: ordering.py."""
-    return _loaded("tests_ordering", Path(__file__).with_name("ordering.py"))
+    return beside("reports/ordering.py")
 
 
 @pytest.fixture(scope="module")

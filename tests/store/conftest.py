@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import importlib.util
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +15,7 @@ from otel_obs.store.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
+    from pathlib import Path
 
     from clickhouse_connect.driver.client import Client
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -27,22 +25,6 @@ if TYPE_CHECKING:
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-
-
-def _loaded(path: Path) -> ModuleType:
-    """A module beside the tests: they are no package, and nothing is put on sys.path."""
-    spec = importlib.util.spec_from_file_location(f"tests_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def otlp() -> ModuleType:
-    """Builders of OTLP bodies: tests/store/otlp.py."""
-    return _loaded(Path(__file__).with_name("otlp.py"))
 
 
 @pytest.fixture(scope="module")

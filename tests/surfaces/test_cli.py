@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -11,7 +10,6 @@ import re
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -29,6 +27,7 @@ from otel_obs.surfaces.cli.commands import otel_obs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from types import ModuleType
 
 CLI = [sys.executable, "-m", "otel_obs.surfaces.cli"]
@@ -38,19 +37,9 @@ SNEAKY = "\x1b[2J\x1b]0;owned\x07 wide\x9b31m spread\x7f \u202egnp.exe"
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def _otlp() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tests_otlp", Path(__file__).parents[1] / "store" / "otlp.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, otlp: ModuleType) -> Path:
     """A store that nobody serves: two vetoes, a held one, and one that tries to take over the screen."""
-    otlp = _otlp()
     data = tmp_path_factory.mktemp("cli") / "data"
     gates = [
         (

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,23 +22,12 @@ from otel_obs.surfaces.cli.exits import EXIT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import ModuleType
 
 CLI = [sys.executable, "-m", "otel_obs.surfaces.cli"]
 DAY = ["--from", "2025-12-19", "--to", "2025-12-20", "--tz", "UTC"]
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith(("OTEL_", "FORCE_COLOR"))}
-
-
-@pytest.fixture(scope="module")
-def otlp() -> ModuleType:
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("tests_otlp", Path(__file__).parents[1] / "store" / "otlp.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

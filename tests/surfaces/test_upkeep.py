@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,21 +17,13 @@ from otel_obs.surfaces.cli.commands import otel_obs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import ModuleType
 
 CLI = [sys.executable, "-m", "otel_obs.surfaces.cli"]
 DAY = ["--from", "2025-12-19", "--to", "2025-12-20", "--tz", "UTC"]
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith(("OTEL_", "FORCE_COLOR"))}
 ANYWHERE = Ports(otlp=0, otlp_grpc=0, clickhouse=0, web=0)
-
-
-def _otlp() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tests_otlp", Path(__file__).parents[1] / "store" / "otlp.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +35,8 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def served(tmp_path_factory: pytest.TempPathFactory, otlp: ModuleType) -> Iterator[Server]:
     """A running store with three decisions."""
-    otlp = _otlp()
     server = Server(tmp_path_factory.mktemp("upkeep") / "data", ANYWHERE)
     client = connect(server.addresses.clickhouse_url)
     gates = [("gate.evaluated", {"gate.name": "spread_guard", "gate.verdict": "deny"})]

@@ -148,6 +148,5 @@ class Said(Row):
     cost_usd: Decimal | None
     why: str
     confidence: float | None
-    veto: str
     overridden: bool
     ledger: list[tuple[str, str | None, str, str, str, str, str]]

@@ -16,7 +16,7 @@ FROM
         toString(name) AS name, toString(project) AS project, toString(intent) AS intent, toString(domain) AS domain, query,
         score, score_max, passed, principles, gaps, toString(idle_reason) AS idle_reason, evidence, output,
         NULL::Nullable(UInt64) AS input_tokens, NULL::Nullable(UInt64) AS output_tokens, NULL::Nullable(Decimal(38, 18)) AS cost_usd,
-        '' AS why, NULL::Nullable(Float64) AS confidence, '' AS veto, false AS overridden,
+        '' AS why, NULL::Nullable(Float64) AS confidence, false AS overridden,
         []::Array(Tuple(String, Nullable(String), String, String, String, String, String)) AS ledger
     FROM traces FINAL
     WHERE trace_id IN (SELECT trace_id FROM wanted)
@@ -26,7 +26,7 @@ FROM
         toString(name), '', '', '', '',
         NULL, NULL, NULL, '', [], '', evidence, output,
         input_tokens, output_tokens, cost_usd,
-        '', NULL, '', false, []
+        '', NULL, false, []
     FROM stages FINAL
     WHERE trace_id IN (SELECT trace_id FROM wanted)
     UNION ALL
@@ -35,7 +35,7 @@ FROM
         toString(what), '', '', '', '',
         NULL, NULL, NULL, '', [], '', '', '',
         NULL, NULL, NULL,
-        why, confidence, ifNull(toString(veto_reason_primary), ''), veto_overridden,
+        why, confidence, veto_overridden,
         arrayZip(
             arrayMap(x -> toString(x), `gates.name`), arrayMap(x -> toNullable(toString(x)), `gates.verdict`), arrayMap(x -> toString(x), `gates.mode`),
             `gates.observed`, `gates.threshold`, arrayMap(x -> toString(x), `gates.comparison`), arrayMap(x -> toString(x), `gates.unit`))
@@ -47,7 +47,7 @@ FROM
         '', '', '', '', '',
         NULL, NULL, NULL, '', [], '', '', '',
         NULL, NULL, NULL,
-        '', NULL, '', false, []
+        '', NULL, false, []
     FROM otel_traces FINAL
     WHERE TraceId IN (SELECT trace_id FROM wanted)
         AND NOT (mapContains(SpanAttributes, 'trace.name') OR mapContains(SpanAttributes, 'stage.name') OR mapContains(SpanAttributes, 'decision.what'))
