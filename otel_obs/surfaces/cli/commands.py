@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from otel_obs.errors import OtelObsError, QuestionError
-from otel_obs.surfaces.cli.completion import completion
-from otel_obs.surfaces.cli.demo import demo
-from otel_obs.surfaces.cli.doctor import doctor
 from otel_obs.surfaces.cli.exits import ASKED_WRONGLY, EXIT_CODES, FAILED
-from otel_obs.surfaces.cli.report import report
-from otel_obs.surfaces.cli.scorecard import scorecard
-from otel_obs.surfaces.cli.tail import tail
-from otel_obs.surfaces.cli.up import up
-from otel_obs.surfaces.cli.upkeep import store
 
 _EPILOG = "\n".join(
     [
@@ -38,8 +31,33 @@ _EPILOG = "\n".join(
 )
 
 
+# Each is imported when it is asked for: who starts a store need not wait for what draws tables.
+_COMMANDS: Final = {
+    "up": "up:up",
+    "report": "report:report",
+    "tail": "tail:tail",
+    "scorecard": "scorecard:scorecard",
+    "store": "upkeep:store",
+    "demo": "demo:demo",
+    "doctor": "doctor:doctor",
+    "completion": "completion:completion",
+}
+
+
 class _Group(click.Group):
     """Shows our errors in one line, with the fix, instead of a stack."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """In the order of the table: what is used first stands first."""
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Import it."""
+        if name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[name].partition(":")
+        command: click.Command = getattr(import_module(f"otel_obs.surfaces.cli.{module}"), attribute)
+        return command
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -61,7 +79,3 @@ def otel_obs() -> None:
     """
     # Its errors come to us as exceptions, and are told once, in our words.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
-
-
-for _command in (up, report, tail, scorecard, store, demo, doctor, completion):
-    otel_obs.add_command(_command)
