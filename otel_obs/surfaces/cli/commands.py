@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from otel_obs.errors import OtelObsError, QuestionError
+from otel_obs.errors import OtelObsError, QuestionError, nearest
 from otel_obs.surfaces.cli.exits import ASKED_WRONGLY, EXIT_CODES, FAILED
 
 _EPILOG = "\n".join(
@@ -58,6 +58,12 @@ class _Group(click.Group):
         module, _, attribute = _COMMANDS[name].partition(":")
         command: click.Command = getattr(import_module(f"otel_obs.surfaces.cli.{module}"), attribute)
         return command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        """Tell the nearest name where one is mistyped."""
+        if args[0] not in _COMMANDS and not args[0].startswith("-") and not context.resilient_parsing:
+            raise QuestionError(f"There is no command {args[0]!r}.", fix=nearest(args[0], _COMMANDS))
+        return super().resolve_command(context, args)
 
     def invoke(self, context: click.Context) -> Any:
         try:
