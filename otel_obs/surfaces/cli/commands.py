@@ -13,6 +13,7 @@ from otel_obs.surfaces.cli.completion import completion
 from otel_obs.surfaces.cli.demo import demo
 from otel_obs.surfaces.cli.doctor import doctor
 from otel_obs.surfaces.cli.exits import ASKED_WRONGLY, EXIT_CODES, FAILED
+from otel_obs.surfaces.cli.migrate import migrate
 from otel_obs.surfaces.cli.report import report
 from otel_obs.surfaces.cli.scorecard import scorecard
 from otel_obs.surfaces.cli.tail import tail
@@ -63,5 +64,5 @@ def otel_obs() -> None:
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
-for _command in (up, report, tail, scorecard, store, demo, doctor, completion):
+for _command in (up, migrate, report, tail, scorecard, store, demo, doctor, completion):
     otel_obs.add_command(_command)
