@@ -303,7 +303,7 @@ class Engine:
             raise self._too_many()
         try:
             self._clients_writer.use(database)
-            with self._clients_writer.under(self.limits.lowered(settings)):
+            with self._clients_writer.under(self.limits.lowered_of_writing(settings)):
                 return self._clients_writer.query(sql, form, params)
         finally:
             self._clients_writing.release()

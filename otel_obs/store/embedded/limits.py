@@ -62,6 +62,11 @@ class Limits:
             name: value for name, value in settings.items() if name not in most or _is_lower(value, than=most[name])
         }
 
+    def lowered_of_writing(self, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """As ``lowered``, and without those of reading only: "no limit" is out of bounds, so none could be undone."""
+        only_of_reading = self.of_reading().keys() - self.of_writing().keys()
+        return {name: value for name, value in self.lowered(settings).items() if name not in only_of_reading}
+
 
 def _is_lower(value: str, *, than: int) -> bool:
     try:

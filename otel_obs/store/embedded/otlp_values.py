@@ -50,7 +50,7 @@ def _text(value: Any) -> str:
 
 
 def number_text(number: float) -> str:
-    """Write a number as the engine does: the shortest digits, and no exponent from 1e-6 up to 1e21."""
+    """Write a number as the collector does: the shortest digits, and no exponent from 1e-6 up to 1e21."""
     if not math.isfinite(number):
         return str(number)
     shortest = Decimal(repr(number))
@@ -58,7 +58,7 @@ def number_text(number: float) -> str:
         plain = format(shortest, "f")
         return plain.rstrip("0").rstrip(".") if "." in plain else plain
     mantissa, exponent = f"{shortest.normalize():e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
+    return f"{mantissa}e{int(exponent):+d}"
 
 
 def _json(value: Any, depth: int = 0) -> str:
@@ -77,7 +77,8 @@ def _json(value: Any, depth: int = 0) -> str:
 
 
 def _object(pairs: Iterable[KeyValue], depth: int) -> str:
-    items = (f"{json.dumps(pair.key, ensure_ascii=False)}:{_json(pair.value, depth)}" for pair in pairs)
+    ordered = sorted(pairs, key=lambda pair: pair.key.encode())
+    items = (f"{json.dumps(pair.key, ensure_ascii=False)}:{_json(pair.value, depth)}" for pair in ordered)
     return f"{{{','.join(items)}}}"
 
 

@@ -8,7 +8,7 @@ SELECT
     Duration AS duration_ns,
     StatusCode AS status,
     StatusMessage AS error,
-    SpanAttributes AS attributes,
+    mapSort(SpanAttributes) AS attributes,
     d.outcome AS outcome,
     d.veto_reason_primary AS veto_reason_primary,
     length(d.`gates.name`) AS gates_evaluated

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "tail": "tail:tail",
     "scorecard": "scorecard:scorecard",
     "store": "upkeep:store",
+    "migrate": "migrate:migrate",
     "demo": "demo:demo",
     "doctor": "doctor:doctor",
     "completion": "completion:completion",

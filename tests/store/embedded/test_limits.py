@@ -83,6 +83,14 @@ def test_a_client_may_lower_a_limit_and_not_raise_it(server: Server) -> None:
         assert ask(server, f"SELECT 1 SETTINGS {raised}")[1] == 452
 
 
+def test_a_client_that_bounds_its_insert_as_clickhouse_go_does_stores_as_often_as_it_likes(server: Server) -> None:
+    assert ask(server, "CREATE TABLE bounded (a UInt8) ENGINE = MergeTree ORDER BY a")[0] == 200
+    for _ in range(2):
+        bounded = ask(server, "INSERT INTO bounded VALUES (1)", max_execution_time="1", max_result_rows="1")
+        assert bounded == (200, 0, "")
+    assert ask(server, "SELECT count() FROM bounded")[2] == "2\n"
+
+
 def test_bombs_do_not_keep_bots_waiting(server: Server, otlp: ModuleType, receiver_at: Any) -> None:
     """Every reader is busy with a bomb, again and again, and a client writes: what bots send lands meanwhile."""
     to = receiver_at(server.addresses.otlp_port)
