@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from otel_obs import health
 from otel_obs.contract.gates import Gate, Mode, Verdict
 from otel_obs.contract.outcome import Outcome
 from otel_obs.instrument.api import (
@@ -55,6 +56,7 @@ __all__ = [
     "fill",
     "flush",
     "gate",
+    "health",
     "order",
     "problems",
     "shutdown",
@@ -93,6 +95,7 @@ def configure(
         service_name=service_name, endpoint=endpoint, enabled=enabled, strict=strict, ids_seed=ids_seed, **more
     )
     using.take(Source())  # what the SDK set up may offer more than OpenTelemetry's API
+    health.start(resolved)
     return resolved
 
 

@@ -45,6 +45,14 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _port(text: str) -> int:
+    word = text.strip().lower()
+    number = -1 if word in {"", "off"} else int(word)
+    if not -1 <= number <= 65_535:  # noqa: PLR2004 - the last port there is
+        raise ValueError("a port, 0 for any free one, or off")
+    return number
+
+
 def _card(text: str) -> str:
     word = text.strip().lower() or "off"
     if word not in {"off", "compact", "verbose"}:
@@ -184,6 +192,28 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         doc="Write a card on stderr after each trace: `compact` or `verbose`. `otel-obs scorecard` shows any later.",
     ),
     Setting(
+        name="metrics_port",
+        variables=("OTEL_OBS_METRICS_PORT",),
+        parse=_port,
+        default=-1,
+        doc="Where Prometheus scrapes this process's health: 9464 is usual, 0 takes any free port, `off` (-1) none.",
+    ),
+    Setting(
+        name="metrics_host",
+        variables=("OTEL_OBS_METRICS_HOST",),
+        parse=str,
+        default="127.0.0.1",
+        doc="The address that it listens on; `0.0.0.0` lets other machines scrape it.",
+    ),
+    Setting(
+        name="health_snapshots",
+        variables=("OTEL_OBS_HEALTH_SNAPSHOTS",),
+        parse=_flag,
+        default=True,
+        doc="Whether a bot that feeds `otel_obs.health` sends a `health_snapshot` every 5 minutes, hour and day, and "
+        "on change.",
+    ),
+    Setting(
         name="url",
         variables=("OTEL_OBS_URL",),
         parse=str,
@@ -240,6 +270,9 @@ class Settings:
     send_interval: float = 1.0
     shutdown_timeout: float = 5.0
     scorecard: str = "off"
+    metrics_port: int = -1
+    metrics_host: str = "127.0.0.1"
+    health_snapshots: bool = True
     url: str = ""
     data: str = ""
     user: str = ""

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otel_obs.contract.gates import Gate
+    from otel_obs.contract.outcome import Outcome
+
 
 @runtime_checkable
 class LeafRecorder(Protocol):
@@ -25,3 +28,16 @@ class GateCounter(Protocol):
 
     def count_gate(self, gate: str, verdict: str, mode: str) -> None:
         """Count one evaluated gate."""
+
+
+class DecisionWatch(Protocol):
+    """Who is told of gates and outcomes as they fall, whatever tracer is in use. Its methods never raise."""
+
+    def gate_known(self, gate: str) -> None:
+        """Learn of a gate before it is evaluated for the first time."""
+
+    def gate_evaluated(self, gate: Gate) -> None:
+        """Take one verdict."""
+
+    def decision_ended(self, outcome: Outcome, vetoed_by: str | None) -> None:
+        """Take an outcome; ``vetoed_by`` is the gate that denied first, where it ended vetoed."""

@@ -223,6 +223,8 @@ def decide(
     for text in derived.defects:
         defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
     named[semconv.DECISION_OUTCOME] = derived.outcome.value
+    if using.watch is not None:
+        using.watch.decision_ended(derived.outcome, None)
     parent = innermost()
     given = None if at is None else nanoseconds(at, defects)
     start = given if given is not None else parent.time() if parent else using.clock.now()

@@ -194,6 +194,8 @@ class Decision(Record):
             )  # fmt: skip
         if using.gate_counter is not None:
             using.gate_counter.count_gate(gate.name, str(gate.verdict), gate.mode)
+        if using.watch is not None:
+            using.watch.gate_evaluated(gate)
         if len(self._gates) > settings.active.max_gates:
             self.defects.add(
                 "too_many", "gates", "are more than are recorded; all of them bind",
@@ -253,5 +255,9 @@ class Decision(Record):
         super()._mark_failed(error)
 
     def _complete(self) -> None:
-        self.span.set_attribute(semconv.DECISION_OUTCOME, self.outcome.value)
+        ended = derive(self._gates, claimed=self._claimed, failed=self._failed)
+        if using.watch is not None:
+            is_veto = ended.outcome is Outcome.VETOED
+            using.watch.decision_ended(ended.outcome, ended.veto_reason_primary if is_veto else None)
+        self.span.set_attribute(semconv.DECISION_OUTCOME, ended.outcome.value)
         super()._complete()

@@ -58,6 +58,8 @@ def gate(
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         call = _Call(name or name_of(function), said)
+        if using.watch is not None:
+            using.watch.gate_known(name or name_of(function))
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from opentelemetry._logs import Logger, LoggerProvider
     from opentelemetry.trace import Tracer, TracerProvider
 
+    from otel_obs.contract.recording import DecisionWatch
+
 try:
     VERSION: Final = version("otel-obs")
 except PackageNotFoundError:  # running from a tree that was never installed
@@ -47,6 +49,7 @@ class Using:
 
     def __init__(self) -> None:
         self._is_held = False
+        self.watch: DecisionWatch | None = None
         self._use(Source())
 
     def take(self, source: Source) -> Source:

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-PUBLIC = ["otel_obs", "otel_obs.query", "otel_obs.sdk", "otel_obs.testing"]
+PUBLIC = ["otel_obs", "otel_obs.health", "otel_obs.query", "otel_obs.sdk", "otel_obs.testing"]
 
 
 @pytest.mark.parametrize("name", PUBLIC)

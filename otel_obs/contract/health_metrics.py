@@ -1,0 +1,204 @@
+"""HEALTH_METRICS: every metric of a bot's health once; AUDIT: what the audit's names are called in Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+_PREFIX: Final = "otel_obs_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One row. ``name`` is as it is scraped; ``across`` says what several processes' values become together."""
+
+    name: str
+    type: Literal["counter", "gauge"]
+    doc: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    across: Literal["sum", "max", "livemax", "livemin", "mostrecent"] = "mostrecent"
+
+
+METRICS: Final[dict[str, Metric]] = {}
+
+
+def _counter(name: str, doc: str, labels: str = "", *, unit: str = "") -> Metric:
+    return _kept(
+        Metric(name=_PREFIX + name, type="counter", doc=doc, labels=tuple(labels.split()), unit=unit, across="sum")
+    )
+
+
+def _gauge(
+    name: str,
+    doc: str,
+    labels: str = "",
+    *,
+    unit: str = "",
+    across: Literal["max", "livemax", "livemin", "mostrecent"] = "max",
+) -> Metric:
+    return _kept(
+        Metric(name=_PREFIX + name, type="gauge", doc=doc, labels=tuple(labels.split()), unit=unit, across=across)
+    )
+
+
+def _kept(metric: Metric) -> Metric:
+    METRICS[metric.name] = metric
+    return metric
+
+
+# The process ---------------------------------------------------------------------------------------------------------
+BUILD_INFO: Final = _gauge(
+    "build_info", "1; who this is: the bot's name, our version, Python's.", "service version python"
+)
+STARTED: Final = _gauge("start_timestamp_seconds", "When this process began to count.", unit="s", across="livemin")
+
+# Decisions, as the bot says them -------------------------------------------------------------------------------------
+DECISIONS: Final = _counter("decisions_total", "Decisions that ended, by outcome.", "outcome")
+DECISION_TIME: Final = _gauge(
+    "decision_timestamp_seconds", "When the latest decision ended. Absent until there was one.", unit="s"
+)
+VETOES: Final = _counter(
+    "vetoes_total",
+    "Decisions that ended vetoed, by the gate that denied first. Their sum is the outcome `vetoed`.",
+    "gate",
+)
+EVALUATIONS: Final = _counter("gate_evaluations_total", "Verdicts of each gate.", "gate verdict mode")
+OBSERVED: Final = _gauge(
+    "gate_observed", "The number that the gate saw last, in its own unit.", "gate", across="mostrecent"
+)
+THRESHOLD: Final = _gauge(
+    "gate_threshold",
+    "The limit it was held against: `upper`, `lower`, `equal`, or `named` where the verdict was the bot's own.",
+    "gate bound",
+    across="mostrecent",
+)
+EVALUATED: Final = _gauge(
+    "gate_timestamp_seconds", "When the gate was evaluated last. Absent until it was.", "gate", unit="s"
+)
+
+# What the bot listens to ---------------------------------------------------------------------------------------------
+SOURCE_SEEN: Final = _gauge(
+    "source_seen", "1 once something came from the source, 0 before: never seen is not fresh.", "source kind"
+)
+SOURCE_UPDATED: Final = _gauge(
+    "source_update_timestamp_seconds",
+    "Event time of the newest update. Absent until there was one; its age is for a rule to tell.",
+    "source kind",
+    unit="s",
+)
+SOURCE_UPDATES: Final = _counter("source_updates_total", "Updates of the source.", "source kind")
+SOURCE_EXPECTED: Final = _gauge(
+    "source_expected_interval_seconds",
+    "At least this often an update is expected. Absent where nothing was said.",
+    "source kind",
+    unit="s",
+)
+SOURCE_GAP: Final = _gauge(
+    "source_gap_max_seconds",
+    "Longest time between two updates within the last hour. Absent until there were two; a rule takes the larger of it "
+    "and the present age.",
+    "source kind",
+    unit="s",
+    across="livemax",
+)
+SOURCE_CONNECTED: Final = _gauge(
+    "source_connected",
+    "1 connected, 0 not. Absent where the bot never said. Being connected is not being fresh.",
+    "source kind",
+    across="mostrecent",
+)
+SOURCE_CONNECTION_CHANGED: Final = _gauge(
+    "source_connection_timestamp_seconds",
+    "When the source was connected or disconnected last.",
+    "source kind",
+    unit="s",
+)
+SOURCE_RECONNECTS: Final = _counter("source_reconnects_total", "Connections after the first one.", "source kind")
+
+# What goes wrong -----------------------------------------------------------------------------------------------------
+ERRORS: Final = _counter("errors_total", "Errors that the bot told, by kind.", "kind")
+THROTTLES: Final = _counter("throttles_total", "Times that a venue slowed the bot down.", "venue")
+
+# Alive ---------------------------------------------------------------------------------------------------------------
+BEAT: Final = _gauge(
+    "heartbeat_timestamp_seconds", "When the loop last came round. Absent until it did.", "loop", unit="s"
+)
+BEATS: Final = _counter("heartbeats_total", "Rounds of the loop.", "loop")
+BEAT_EXPECTED: Final = _gauge(
+    "heartbeat_expected_interval_seconds", "At least this often a round is expected.", "loop", unit="s"
+)
+LAG_CHECKS: Final = _counter("event_loop_lag_checks_total", "Times that the event loop's lag was measured.")
+LAG_SECONDS: Final = _counter(
+    "event_loop_lag_seconds_total", "Sum of the measured lags; by the number of checks it is their mean.", unit="s"
+)
+LAG_MAX: Final = _gauge(
+    "event_loop_lag_max_seconds", "Largest lag measured within the last five minutes.", unit="s", across="livemax"
+)
+LAG_TIME: Final = _gauge("event_loop_check_timestamp_seconds", "When the lag was measured last.", unit="s")
+
+# The same numbers as events ------------------------------------------------------------------------------------------
+SNAPSHOTS: Final = _counter("health_snapshots_total", "Health snapshots sent to the store.", "trigger")
+SNAPSHOT_TIME: Final = _gauge(
+    "health_snapshot_timestamp_seconds", "When the latest one was sent. Absent until it was.", "trigger", unit="s"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """One name of the audit: a column of ``health_snapshots``; as a rule of Prometheus it has another."""
+
+    column: str
+    unit: str
+    doc: str
+    rule: str
+    expression: str
+
+
+_AGE: Final = f"time() - {SOURCE_UPDATED.name}"
+
+AUDIT: Final[tuple[Audited, ...]] = (
+    Audited(
+        column="ws_staleness_ms", unit="ms", rule="otel_obs:source_staleness:seconds", expression=_AGE,
+        doc="Age of the newest update of the stalest websocket; NULL where none was ever seen. The rule: per source.",
+    ),
+    Audited(
+        column="funding_staleness_sec", unit="s", rule="otel_obs:source_staleness:seconds", expression=_AGE,
+        doc="The same of the funding rate (kind `funding`).",
+    ),
+    Audited(
+        column="last_market_update_ms", unit="ms since the epoch", rule="",
+        expression=f'max without (source, kind) ({SOURCE_UPDATED.name}{{kind!~"funding|other"}}) * 1000',
+        doc="Event time of the newest update of any market data (every kind but `funding` and `other`).",
+    ),
+    Audited(
+        column="market_data_gap_max_ms_1h", unit="ms", rule="otel_obs:source_gap:max_seconds1h",
+        expression=f"({SOURCE_GAP.name} > ({_AGE})) or ({_AGE}) or {SOURCE_GAP.name}",
+        doc="Longest silence of any market data within the last hour, the present one included. The rule: per source.",
+    ),
+    Audited(
+        column="ws_reconnect_count_1h", unit="1", rule="otel_obs:source_reconnects:increase1h",
+        expression=f"increase({SOURCE_RECONNECTS.name}[1h])",
+        doc="Connections after the first one, over all sources, within the last hour. The rule: per source.",
+    ),
+    Audited(
+        column="order_reject_rate_1h", unit="share of 1", rule="otel_obs:rejection:ratio_rate1h",
+        expression=f'sum without (outcome) (increase({DECISIONS.name}{{outcome="vetoed"}}[1h])) / '
+        f'(sum without (outcome) (increase({DECISIONS.name}{{outcome=~"vetoed|executed|failed"}}[1h])) > 0)',
+        doc="vetoed / (vetoed + executed + failed) within the last hour; absent, never 0, without candidates.",
+    ),
+    Audited(
+        column="error_rate_15m", unit="errors per second", rule="otel_obs:errors:rate15m",
+        expression=f"sum without (kind) (rate({ERRORS.name}[15m]))",
+        doc="Errors of the last 15 minutes / 900 s, as `rate` of Prometheus has it.",
+    ),
+    Audited(
+        column="throttle_events_1h", unit="1", rule="otel_obs:throttles:increase1h",
+        expression=f"sum without (venue) (increase({THROTTLES.name}[1h]))",
+        doc="Times that a venue slowed the bot down within the last hour.",
+    ),
+)  # fmt: skip
+
+KINDS: Final = ("websocket", "orderbook", "trades", "candles", "rest", "funding", "other")
+MARKET_KINDS: Final = frozenset(KINDS) - {"funding", "other"}
+STALE_AFTER: Final = 3  # times the expected interval

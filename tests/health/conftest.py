@@ -1,0 +1,108 @@
+"""Bots as processes of their own, and what Prometheus would read of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+_PRELUDE = """
+import json, sys
+import otel_obs as obs
+def tell(value=None):
+    print(json.dumps(value), flush=True)
+def wait():
+    sys.stdin.readline()
+"""
+
+
+class Scraped:
+    """What one scrape said."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._series: Series = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        """The value of one series; None where it is absent."""
+        return self._series.get((f"otel_obs_{name}", frozenset(labels.items())))
+
+    def labels(self, name: str, label: str) -> set[str]:
+        """The values that a label has."""
+        return {dict(labels)[label] for found, labels in self._series if found == f"otel_obs_{name}"}
+
+
+class Bot:
+    """A running program; it tells lines of JSON, and waits where it says ``wait()``."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def told(self) -> Any:
+        """The next line it tells."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        return json.loads(line)
+
+    def go_on(self) -> None:
+        """Let it pass its next ``wait()``."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> str:
+        """Wait for its end; what it logged."""
+        _, errors = self.process.communicate("\n" * 20, timeout=60)
+        assert self.process.returncode == 0, errors
+        return errors
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Bot]]:
+    """Start a bot; nothing of OpenTelemetry or Prometheus is in its environment but what is given."""
+    bots: list[Bot] = []
+
+    def start_it(program: str, **variables: str) -> Bot:
+        file = tmp_path / f"bot{len(bots)}.py"
+        file.write_text(_PRELUDE + program, encoding="utf-8")
+        clean = {name: text for name, text in os.environ.items() if not name.startswith(("OTEL_", "PROMETHEUS_"))}
+        nowhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_OBS_SHUTDOWN_TIMEOUT": "0.2"}
+        process = subprocess.Popen(
+            [sys.executable, str(file)], env=clean | nowhere | variables, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        bots.append(Bot(process))
+        return bots[-1]
+
+    yield start_it
+    for bot in bots:
+        if bot.process.poll() is None:
+            bot.process.kill()
+        bot.process.communicate()
+
+
+@pytest.fixture
+def scrape() -> Callable[[str], Scraped]:
+    """Read an address as Prometheus does."""
+
+    def scrape_it(address: str) -> Scraped:
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            return Scraped(answer.read().decode())
+
+    return scrape_it
