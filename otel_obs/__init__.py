@@ -110,4 +110,5 @@ def shutdown(*, within: float | None = None) -> ShutdownReport:
     """Send what is waiting, end the exporters, and tell what could not be delivered. Runs at exit by itself."""
     from otel_obs import sdk
 
+    health.stop()
     return sdk.shutdown(within=within)

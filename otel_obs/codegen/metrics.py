@@ -47,8 +47,7 @@ def metrics() -> str:
     kinds = ", ".join(f"`{kind}`" for kind in KINDS)
     return page(
         _HEAD,
-        f"Kinds of sources: {kinds}. A source is stale when nothing came for {STALE_AFTER} times its expected "
-        "interval.",
+        f"Kinds of sources: {kinds}. A source is stale after {STALE_AFTER} times its expected interval.",
         table(("name", "type", "labels", "unit", "across processes", "meaning"), rows),
         _ACROSS,
         _AUDIT,

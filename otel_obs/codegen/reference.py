@@ -36,6 +36,7 @@ _HEADINGS: Final = {
     "exception": "Span event `exception`: what was raised",
     "order": "`order`: a log record with that EventName",
     "fill": "`fill`: a log record with that EventName",
+    "health_snapshot": "`health_snapshot`: a log record with that EventName",
 }
 
 

@@ -201,4 +201,6 @@ AUDIT: Final[tuple[Audited, ...]] = (
 
 KINDS: Final = ("websocket", "orderbook", "trades", "candles", "rest", "funding", "other")
 MARKET_KINDS: Final = frozenset(KINDS) - {"funding", "other"}
+TRIGGERS: Final = {"periodic_5m": 300, "periodic_1h": 3_600, "periodic_24h": 86_400}  # seconds
+ON_CHANGE: Final = "on_change"
 STALE_AFTER: Final = 3  # times the expected interval

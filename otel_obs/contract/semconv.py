@@ -138,7 +138,10 @@ GATE_DURATION_MS: Final = _attribute("gate.duration_ms", "gate", "double", "Time
 
 # Facts: log records with an event name -------------------------------------------------------------------------------
 EVENT_NAME: Final = _attribute(
-    "event.name", "order fill", "string", "The record's EventName once more, for what loses it on the way."
+    "event.name",
+    "order fill health_snapshot",
+    "string",
+    "The record's EventName once more, for what loses it on the way.",
 )
 DECISION_ID: Final = _attribute("decision.id", "order fill", "string", "The decision's span id: where it came from.")
 TRADE_ID: Final = _attribute("trade.id", "order fill", "string", "The round trip, entry to flat.")
@@ -155,4 +158,83 @@ FILL_QUANTITY: Final = _attribute("fill.quantity", "fill", "decimal", "Quantity 
 FILL_FEE: Final = _attribute("fill.fee", "fill", "decimal", "Fee paid; negative is a rebate.")
 FILL_FEE_CURRENCY: Final = _attribute("fill.fee_currency", "fill", "string", "Currency of the fee.")
 
-RESERVED: Final = ("decision.", "gate.", "stage.", "trace.", "order.", "fill.", "trade.", "otel_obs.", "otel.")
+# Health: a log record with the event name health_snapshot ------------------------------------------------------------
+_HEALTH: Final = "health_snapshot"
+HEALTH_TRIGGER: Final = _attribute(
+    "health.snapshot_trigger",
+    _HEALTH,
+    "string",
+    "Why it was sent: `periodic_5m`, `periodic_1h`, `periodic_24h`, `on_change`.",
+)
+HEALTH_UPTIME: Final = _attribute("health.uptime_sec", _HEALTH, "double", "How long the bot has counted.", unit="s")
+HEALTH_ERROR_RATE: Final = _attribute(
+    "health.error_rate_15m", _HEALTH, "double", "Errors of the last 15 minutes / 900 s.", unit="1/s"
+)
+HEALTH_REJECT_RATE: Final = _attribute(
+    "health.order_reject_rate_1h",
+    _HEALTH,
+    "double",
+    "vetoed / (vetoed + executed + failed) of the last hour; absent, never 0, without candidates.",
+    unit="1",
+)
+HEALTH_EXECUTED: Final = _attribute("health.executed_1h", _HEALTH, "int", "Decisions of the last hour that executed.")
+HEALTH_VETOED: Final = _attribute("health.vetoed_1h", _HEALTH, "int", "Those that were vetoed.")
+HEALTH_HELD: Final = _attribute("health.held_1h", _HEALTH, "int", "Those that were held.")
+HEALTH_FAILED: Final = _attribute("health.failed_1h", _HEALTH, "int", "Those that failed.")
+HEALTH_VETOES: Final = _attribute("health.vetoes_1h", _HEALTH, "map", "Vetoes of the last hour: gate to number.")
+HEALTH_THROTTLES: Final = _attribute(
+    "health.throttle_events_1h", _HEALTH, "int", "Times that a venue slowed the bot down within the last hour."
+)
+HEALTH_WS_STALENESS: Final = _attribute(
+    "health.ws_staleness_ms",
+    _HEALTH,
+    "double",
+    "Age of the newest update of the stalest websocket; absent where none was ever seen.",
+    unit="ms",
+)
+HEALTH_FUNDING_STALENESS: Final = _attribute(
+    "health.funding_staleness_sec", _HEALTH, "double", "The same of the funding rate.", unit="s"
+)
+HEALTH_LAST_MARKET_UPDATE: Final = _attribute(
+    "health.last_market_update_ms", _HEALTH, "int", "Event time of the newest market data; since the epoch.", unit="ms"
+)
+HEALTH_GAP: Final = _attribute(
+    "health.market_data_gap_max_ms_1h",
+    _HEALTH,
+    "double",
+    "Longest silence of any market data within the last hour, the present one included.",
+    unit="ms",
+)
+HEALTH_RECONNECTS: Final = _attribute(
+    "health.ws_reconnect_count_1h", _HEALTH, "int", "Connections after the first one within the last hour."
+)
+HEALTH_HEARTBEAT_AGE: Final = _attribute(
+    "health.heartbeat_age_sec",
+    _HEALTH,
+    "double",
+    "Since the decision loop came round; of several, the latest.",
+    unit="s",
+)
+HEALTH_LAG: Final = _attribute(
+    "health.event_loop_lag_max_ms_5m", _HEALTH, "double", "Largest lag of the event loop in five minutes.", unit="ms"
+)
+HEALTH_SOURCES: Final = _attribute(
+    "health.sources",
+    _HEALTH,
+    "map",
+    "Each source: its kind, state (`never_seen`, `fresh`, `stale`, `seen`), staleness_ms, gap_max_ms_1h, "
+    "reconnects_1h, last_update_ms, connected.",
+)
+
+RESERVED: Final = (
+    "health.",
+    "decision.",
+    "gate.",
+    "stage.",
+    "trace.",
+    "order.",
+    "fill.",
+    "trade.",
+    "otel_obs.",
+    "otel.",
+)

@@ -46,6 +46,14 @@ STREAMS: Final[tuple[Stream, ...]] = (
         table="fills",
         doc="One execution.",
     ),
+    Stream(
+        name="health_snapshot",
+        event="otel_obs.contract.events.health:HealthSnapshot",
+        tier=Tier.STANDARD,
+        retention_days=365,
+        table="health_snapshots",
+        doc="A bot's health: each 5 minutes (kept 24 h), each hour and on change (7 days), each day (365 days).",
+    ),
 )
 
 BY_NAME: Final[dict[str, Stream]] = {stream.name: stream for stream in STREAMS}

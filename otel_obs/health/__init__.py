@@ -22,6 +22,7 @@ from otel_obs.errors import nearest as _nearest
 from otel_obs.health.numbers import Numbers as _Numbers
 from otel_obs.health.process import process as _process
 from otel_obs.health.serving import port as _port
+from otel_obs.health.snapshots import snapshots as _snapshots
 from otel_obs.health.source import Source, State
 from otel_obs.instrument import values as _values
 from otel_obs.instrument.harmless import harmless as _harmless
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Iterable
 
+    from otel_obs.health.process import Health
     from otel_obs.settings import Settings
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "error",
     "source",
     "start",
+    "stop",
     "throttle",
     "watch_event_loop",
     "wsgi_app",
@@ -52,6 +55,12 @@ __all__ = [
 
 _using.watch = _process
 _LONGEST = 100
+
+
+def _fed() -> Health:
+    """This process's health; from now on the store is told of it."""
+    _snapshots.begin()
+    return _process()
 
 
 def _nowhere(name: str = "", kind: str = "other") -> Source:
@@ -100,28 +109,28 @@ def source(name: str, /, *, kind: str = "other", expected_every: float | None = 
             about=called,
         )  # fmt: skip
         known = "other"
-    return _process().source(called, kind=known, expected_every=_seconds(called, expected_every))
+    return _fed().source(called, kind=known, expected_every=_seconds(called, expected_every))
 
 
 @_harmless(None)
 def beat(loop: str = "main", /, *, expected_every: float | None = None) -> None:
     """Say that the decision loop came round, each time it does; ``expected_every`` (seconds) tells what is late."""
     if _settings.active.enabled:
-        _process().beat(_named(loop), _seconds("beat", expected_every))
+        _fed().beat(_named(loop), _seconds("beat", expected_every))
 
 
 @_harmless(None)
 def error(kind: BaseException | str, /) -> None:
     """Count an error: an exception, by its class, or a short fixed word such as ``exchange``."""
     if _settings.active.enabled:
-        _process().error(type(kind).__name__ if isinstance(kind, BaseException) else _named(kind))
+        _fed().error(type(kind).__name__ if isinstance(kind, BaseException) else _named(kind))
 
 
 @_harmless(None)
 def throttle(venue: str = "other", /) -> None:
     """Count that a venue limited the bot's rate, for example by HTTP 429."""
     if _settings.active.enabled:
-        _process().throttle(_named(venue))
+        _fed().throttle(_named(venue))
 
 
 @_harmless(None)
@@ -134,7 +143,7 @@ def declare(
     """
     if not _settings.active.enabled:
         return
-    health = _process()
+    health = _fed()
     for names, keep in (
         (gates, health.gate), (errors, health.kind_of_error), (throttles, health.venue), (loops, health.loop),
     ):  # fmt: skip
@@ -149,6 +158,7 @@ def watch_event_loop(*, every: float = 1.0) -> Task[None] | None:
         return None
     from otel_obs.health.event_loop import watch
 
+    _fed()
     return watch(_seconds("watch_event_loop", every) or 1.0)
 
 
@@ -183,5 +193,13 @@ def start(settings: Settings) -> None:
     """Put all that is known at 0 and listen where ``settings`` say so; ``configure()`` calls it."""
     if not settings.enabled:
         return
+    _snapshots.allow()
+    if settings.metrics_port >= 0:
+        _fed()
+        _port.bind(settings)
     _process()
-    _port.bind(settings)
+
+
+def stop() -> None:
+    """Send no more snapshots; ``shutdown()`` calls it. The port stays, so that an ending bot is still seen."""
+    _snapshots.stop()

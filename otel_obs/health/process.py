@@ -55,6 +55,8 @@ class Health:
         self.gate(UNNAMED)
         self.kind_of_error(OTHER)
         self.venue(OTHER)
+        for trigger in (*metrics.TRIGGERS, metrics.ON_CHANGE):
+            numbers.add(metrics.SNAPSHOTS, trigger, amount=0.0)
 
     def _start_counting(self) -> None:
         self.started = using.clock.monotonic()

@@ -214,6 +214,15 @@ class Questions:
         project: str = "",
         min_runs: int = 3,
     ) -> Answer[rows.Principle]: ...
+    def freshness(
+        self,
+        *,
+        from_: str | datetime | timedelta = "-24h",
+        to: str | datetime | timedelta = "now",
+        tz: str | tzinfo = "",
+        service: str = "",
+        source: str = "",
+    ) -> Answer[rows.Freshness]: ...
 
 class AsyncQuestions:
     async def why(
@@ -419,3 +428,12 @@ class AsyncQuestions:
         project: str = "",
         min_runs: int = 3,
     ) -> Answer[rows.Principle]: ...
+    async def freshness(
+        self,
+        *,
+        from_: str | datetime | timedelta = "-24h",
+        to: str | datetime | timedelta = "now",
+        tz: str | tzinfo = "",
+        service: str = "",
+        source: str = "",
+    ) -> Answer[rows.Freshness]: ...

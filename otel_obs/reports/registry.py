@@ -10,7 +10,7 @@ from otel_obs.contract.scorecard import Form, Scorecard
 from otel_obs.errors import QuestionError, nearest
 from otel_obs.reports import rows
 from otel_obs.reports.report import Kind, Parameter, Picture, Report
-from otel_obs.reports.shapes import decisions, gates, ledgers, traces
+from otel_obs.reports.shapes import decisions, gates, health, ledgers, traces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -332,6 +332,18 @@ REPORTS: Final[tuple[Report[Any], ...]] = (
         shape=traces.principles,
         picture=Picture.BARS,
         example="otel-obs report principles --from -30d --min-runs 5",
+    ),
+    Report(
+        name="freshness",
+        question="How fresh was what each source gave, how long was it silent, and was it connected?",
+        parameters=(
+            *(_FROM, _TO, _TZ, _SERVICE),
+            Parameter(name="source", kind=Kind.TEXT, default="", doc="Only this source."),
+        ),
+        row=rows.Freshness,
+        shape=health.freshness,
+        picture=Picture.TABLE,
+        example="otel-obs report freshness --from -2h --service my-bot",
     ),
 )  # fmt: skip
 

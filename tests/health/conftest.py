@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from types import ModuleType
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 _PRELUDE = """
@@ -106,3 +108,14 @@ def scrape() -> Callable[[str], Scraped]:
             return Scraped(answer.read().decode())
 
     return scrape_it
+
+
+@pytest.fixture(scope="session")
+def otlp() -> ModuleType:
+    """Builders of rows: tests/store/otlp.py. The tests are no package, so it is loaded by its path."""
+    spec = importlib.util.spec_from_file_location("tests_otlp", Path(__file__).parents[1] / "store" / "otlp.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -15,6 +15,7 @@ from otel_obs.reports.rows.gates import (
     GateStatistics,
     NearMiss,
 )
+from otel_obs.reports.rows.health import Freshness
 from otel_obs.reports.rows.traces import (
     Difference,
     Principle,
@@ -40,6 +41,7 @@ __all__ = [
     "Decision",
     "DecisionLine",
     "Difference",
+    "Freshness",
     "GateStatistics",
     "NearMiss",
     "OrderLine",

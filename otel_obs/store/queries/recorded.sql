@@ -6,6 +6,8 @@ FROM
     UNION ALL
     SELECT toString(service) FROM traces WHERE {kind:String} = 'service'
     UNION ALL
+    SELECT toString(service) FROM health_snapshots WHERE {kind:String} = 'service'
+    UNION ALL
     SELECT toString(symbol) FROM decisions WHERE {kind:String} = 'symbol'
     UNION ALL
     SELECT toString(symbol) FROM traces WHERE {kind:String} = 'symbol'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -20,7 +20,7 @@ from otel_obs.store.upkeep.retention import remove_period, set_period
 from otel_obs.store.upkeep.tables import named, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from clickhouse_connect.driver.client import Client
@@ -84,8 +84,9 @@ def restore(client: Client, directory: Path, *, progress: Progress = silent) -> 
         _refuse_if_not_empty(client)
         scratch.drop(client, scratch.RESTORING)
         _load(client, directory, manifest, pending, progress)
-    _move(client, manifest, progress)
-    _count(client, manifest)
+    with _other_rules_at_rest(client, manifest):
+        _move(client, manifest, progress)
+        _count(client, manifest)
     kept = _retain(client, manifest)
     scratch.drop(client, scratch.RESTORING)
     return Restored(
@@ -183,6 +184,20 @@ def _move(client: Client, manifest: Manifest, progress: Progress) -> None:
         for at in range(0, len(moves), _AT_ONCE):
             run(client, f"the rows of {table.name}", f"ALTER TABLE {table.sql} {', '.join(moves[at : at + _AT_ONCE])}")
     progress("moved in", len(loaded), len(loaded))
+
+
+@contextmanager
+def _other_rules_at_rest(client: Client, manifest: Manifest) -> Iterator[None]:
+    """Let merges remove nothing by a rule that is no length of time, which is not taken away and put back."""
+    rules = _rules(manifest)
+    resting = [table for table in tables(client) if table.ttl and table.name not in rules]
+    for table in resting:
+        run(client, f"the retention of {table.name}", f"SYSTEM STOP TTL MERGES {table.sql}")
+    try:
+        yield
+    finally:
+        for table in resting:
+            run(client, f"the retention of {table.name}", f"SYSTEM START TTL MERGES {table.sql}")
 
 
 def _count(client: Client, manifest: Manifest) -> None:
