@@ -256,7 +256,8 @@ def test_a_queue_that_is_full_is_told_to_the_sender_and_keeps_what_it_has(pipeli
     with senders:
         line.eventually("senders are turned away", lambda: len(senders.turned_away) > 20)
         store.start()
-    assert {status for status, _ in senders.turned_away} == {503}, senders.turned_away[0]
+    assert {status for status, _ in senders.turned_away} == {503}
+    assert all("sending queue is full" in text for _, text in senders.turned_away), senders.turned_away[0]
     assert senders.acknowledged == 400
     assert collector.figure("otelcol_exporter_enqueue_failed_spans") > 0
     _all_arrived(store, 200)
