@@ -3,7 +3,7 @@ BIN := .venv/bin
 DEMO_DATA ?= otel_obs_demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types arch generate generated check bench lock clean
+.PHONY: help install collector demo test lint format types arch generate generated check bench lock clean
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -14,11 +14,13 @@ help: ## show this
 
 install: .venv/.installed ## make .venv with everything
 
+collector: ## build our OpenTelemetry Collector, unless it is there
+	@sh scripts/collector
+
 demo: install ## see it work: two real bots, a store, the answers
 	@$(BIN)/otel-obs demo --data $(DEMO_DATA)
 
-test: install ## run every test
-	@command -v go >/dev/null || { echo "missing: Go 1.26 or newer, with which the test of the Go client is built" >&2; exit 1; }
+test: install collector ## run every test
 	$(BIN)/pytest
 
 lint: install ## ruff: rules and format
