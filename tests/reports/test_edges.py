@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 WINDOWED = [row for row in REPORTS if any(parameter.name == "from" for parameter in row.parameters)]
 OF_SYMBOL = [row for row in WINDOWED if any(parameter.name == "symbol" for parameter in row.parameters)]
 ALWAYS = {"from": "1970-01-01", "to": "2262-04-11T23:47:16Z", "tz": "UTC"}
+_HEALTH = {
+    "health.snapshot_trigger": "periodic_5m",
+    "health.sources": '{"ws": {"kind": "websocket", "state": "fresh"}}',
+}
 numbers = itertools.count(10_000_000)
 
 
 def _told(otlp: ModuleType, *, at: int, service: str) -> tuple[list[Any], list[Any]]:
-    """Rows of a trace with a stage in it, a decision in that, its order and its fill; all at one moment."""
+    """Rows of a trace, a stage in it, a decision in that, its order and its fill; a snapshot; all at one moment."""
     root, stage, decision = next(numbers), next(numbers), next(numbers)
     gate = {
         "gate.name": "g",
@@ -55,6 +59,7 @@ def _told(otlp: ModuleType, *, at: int, service: str) -> tuple[list[Any], list[A
     logs = [
         otlp.log_row(order, number=stage, name="order", at=at, service=service),
         otlp.log_row(fill, number=decision, name="fill", at=at, service=service),
+        otlp.log_row(_HEALTH, number=root, name="health_snapshot", at=at, service=service),
     ]
     return spans, logs
 

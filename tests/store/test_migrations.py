@@ -69,7 +69,7 @@ def test_every_table_collapses_what_is_repeated_and_ages_from_arrival(bare: Clie
         "SELECT name, engine, partition_key, sorting_key, engine_full FROM system.tables "
         "WHERE database = 'otel' AND engine != 'MaterializedView' AND name != 'schema_migrations'"
     ).result_rows
-    assert len(rows) == 14
+    assert len(rows) == 15
     for table, engine, partition, key, full in rows:
         assert engine == "ReplacingMergeTree", table
         assert partition.startswith("toMonday("), table

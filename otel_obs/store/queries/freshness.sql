@@ -10,9 +10,9 @@ WITH
 SELECT
     toString(service) AS service,
     source,
-    argMax(JSONExtractString(told, 'kind'), timestamp) AS kind,
-    argMax(stands, timestamp) AS state,
-    argMax(tuple(is_connected), timestamp).1 AS connected,
+    argMax(JSONExtractString(told, 'kind'), (timestamp, record_hash)) AS kind,
+    argMax(stands, (timestamp, record_hash)) AS state,
+    argMax(tuple(is_connected), (timestamp, record_hash)).1 AS connected,
     count() AS snapshots,
     countIf(stands = 'never_seen') AS never_seen,
     countIf(stands = 'stale') AS stale,
@@ -24,7 +24,7 @@ SELECT
     max(timestamp) AS last_snapshot
 FROM
 (
-    SELECT service, timestamp, pair.1 AS source, pair.2 AS told
+    SELECT service, timestamp, record_hash, pair.1 AS source, pair.2 AS told
     FROM health_snapshots FINAL
     ARRAY JOIN JSONExtractKeysAndValuesRaw(sources) AS pair
     WHERE timestamp >= {from:DateTime64(9, 'UTC')} AND timestamp < {to:DateTime64(9, 'UTC')}
