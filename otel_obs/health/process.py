@@ -44,6 +44,7 @@ class Health:
     def __init__(self, numbers: Numbers) -> None:
         self.numbers = numbers
         self.sources: dict[str, Source] = {}
+        self._gate_labels: dict[tuple[str, str], str] = {}
         self.gates, self.loops = Names(_MOST_GATES), Names(_MOST_NAMES)
         self._kinds, self._venues = Names(_MOST_NAMES), Names(_MOST_NAMES)
         self._lock = threading.Lock()
@@ -94,12 +95,15 @@ class Health:
 
     def gate(self, name: str, mode: str = Mode.ENFORCE) -> str:
         """Return the gate's label; its series are there from now on, at 0."""
-        is_new = name not in self.gates
+        known = self._gate_labels.get((name, mode))
+        if known is not None:
+            return known
         label = self.gates.label(name)
-        if is_new or self.numbers.get(metrics.EVALUATIONS, label, Verdict.DENY.value, mode) is None:
-            self.numbers.add(metrics.VETOES, label, amount=0.0)
-            for verdict in Verdict:
-                self.numbers.add(metrics.EVALUATIONS, label, verdict.value, mode, amount=0.0)
+        self.numbers.add(metrics.VETOES, label, amount=0.0)
+        for verdict in Verdict:
+            self.numbers.add(metrics.EVALUATIONS, label, verdict.value, mode, amount=0.0)
+        if name in self.gates:
+            self._gate_labels[name, mode] = label
         return label
 
     def kind_of_error(self, name: str) -> str:
