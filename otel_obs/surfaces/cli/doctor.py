@@ -19,6 +19,7 @@ from rich.text import Text
 from otel_obs import query, settings
 from otel_obs.errors import OtelObsError, SettingError
 from otel_obs.sdk import protocol
+from otel_obs.surfaces.cli.exits import FAILED
 from otel_obs.surfaces.cli.render import console
 from otel_obs.surfaces.cli.spoken import spoken
 
@@ -199,7 +200,7 @@ def doctor(context: click.Context, data: Path | None, as_json: bool) -> None:  #
         for finding in findings:
             _show(out, finding)
     if not all(finding.ok for finding in findings):
-        context.exit(1)
+        context.exit(FAILED)
 
 
 def _show(out: Any, finding: Finding) -> None:
