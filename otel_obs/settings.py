@@ -221,6 +221,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         doc="The store that is asked: ClickHouse's HTTP interface. Else `http://127.0.0.1:8123`.",
     ),
     Setting(
+        name="prometheus_url",
+        variables=("OTEL_OBS_PROMETHEUS_URL",),
+        parse=str,
+        default="",
+        doc="Prometheus, as `otel-obs doctor` asks it. Else `http://127.0.0.1:9090` where something answers.",
+    ),
+    Setting(
+        name="alertmanager_url",
+        variables=("OTEL_OBS_ALERTMANAGER_URL",),
+        parse=str,
+        default="",
+        doc="Alertmanager, as `otel-obs doctor` and `otel-obs alerts test` ask it. Else `http://127.0.0.1:9093`.",
+    ),
+    Setting(
         name="data",
         variables=("OTEL_OBS_DATA",),
         parse=str,
@@ -274,6 +288,8 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     health_snapshots: bool = True
     url: str = ""
+    prometheus_url: str = ""
+    alertmanager_url: str = ""
     data: str = ""
     user: str = ""
     store_password: str = field(default="", repr=False)

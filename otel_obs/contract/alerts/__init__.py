@@ -1,0 +1,1 @@
+"""ALERTS: everything that somebody is told of without asking."""
