@@ -45,9 +45,9 @@ class Alert:
     """One row of ALERTS.
 
     ``expression``, ``lasting`` and the texts may name thresholds as ``<rejection_window>``. ``summary`` and
-    ``description`` are templates of Prometheus; ``example`` is one description as it arrives, ``example_labels`` what it
-    was about. ``look`` is the command that shows more, with the alert's labels in it. ``component`` is who
-    is ill; an alert that ``derives_from`` another component is silent while that one is down.
+    ``description`` are templates of Prometheus; ``example`` is one description as it arrives, ``example_labels`` are
+    those it then has. ``look`` is the command that shows more, with the alert's labels in it. ``component`` is who is
+    ill; an alert that ``derives_from`` another component is silent while that one is down.
     """
 
     name: str
