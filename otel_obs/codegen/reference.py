@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
+from otel_obs.codegen.alerts import alerts
 from otel_obs.codegen.metrics import metrics
 from otel_obs.codegen.pages import page as _page
 from otel_obs.codegen.pages import table as _table
@@ -137,4 +138,5 @@ FILES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/reports.md": reports,
     "docs/reference/metrics.md": metrics,
     "otel_obs/query/questions.pyi": stub,
+    **alerts(),
 }

@@ -1,0 +1,95 @@
+"""Pieces that expressions and annotations are made of. `<bots>` stands for the bots that a group of rules is about."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_obs.contract import health_metrics as metrics
+from otel_obs.contract.outcome import Outcome
+
+CANDIDATES: Final = f"{Outcome.VETOED}|{Outcome.EXECUTED}|{Outcome.FAILED}"
+
+# Series of one bot, by the labels that every target has; `$of` is set by AT.
+WHO: Final = "{{ or $labels.service $labels.instance }}"
+AT: Final = '{{ $of := printf "job=%q,instance=%q,service=%q" $labels.job $labels.instance $labels.service }}'
+SERVICE: Final = "{{ with $labels.service }} --service {{ . }}{{ end }}"
+SOURCE: Final = '{{ if match "^[A-Za-z0-9_:.@/-]+$" $labels.source }} --source {{ $labels.source }}{{ end }}'
+AGE: Final = "{{ $value | humanizeDuration }}"
+
+
+def of(metric: metrics.Metric, *matchers: str) -> str:
+    """The metric of the bots in question."""
+    return f"{metric.name}{{{','.join(('<bots>', *matchers))}}}"
+
+
+def record(name: str) -> str:
+    """A recorded series of the bots in question."""
+    return f"{name}{{<bots>}}"
+
+
+def increase(metric: metrics.Metric, window: str, *matchers: str, without: str) -> str:
+    """What a counter grew by within ``window`` (a threshold, maybe with `offset`), its own labels added up."""
+    span, _, offset = window.partition(" ")
+    return f"sum without ({without}) (increase({of(metric, *matchers)}[{span}]{' ' + offset if offset else ''}))"
+
+
+def vetoed(window: str) -> str:
+    """Vetoes within ``window``."""
+    return increase(metrics.DECISIONS, window, f'outcome="{Outcome.VETOED}"', without="outcome")
+
+
+def candidates(window: str) -> str:
+    """Decisions that count in the rejection rate."""
+    return increase(metrics.DECISIONS, window, f'outcome=~"{CANDIDATES}"', without="outcome")
+
+
+def known_for(metric: metrics.Metric, window: str, *matchers: str, without: str) -> str:
+    """That the series was there before ``window`` began: only then has the window filled."""
+    return f"count without ({without}) (present_over_time({of(metric, *matchers)}[{window}] offset {window}))"
+
+
+def asked(expression: str, *arguments: str) -> str:
+    """A query within an annotation, evaluated when the alert is; ``%s`` is the bot, further ones are ``arguments``."""
+    return f"printf `{expression}` {' '.join(('$of', *arguments))} | query"
+
+
+def number(expression: str, *arguments: str, form: str = "%.0f") -> str:
+    """The first value of a query within an annotation."""
+    return f'{{{{ with {asked(expression, *arguments)} }}}}{{{{ . | first | value | printf "{form}" }}}}{{{{ end }}}}'
+
+
+def candidates_told(window: str) -> str:
+    """The number of candidates, within an annotation."""
+    return number(f'sum(increase({metrics.DECISIONS.name}{{%s,outcome=~"{CANDIDATES}"}}[{window}]))')
+
+
+# What the gate called $gate saw last against which limit: `; last observed 16.7 bps, allowed at most 5 bps`.
+_UNIT: Final = (
+    '{{ $unit := "" }}'
+    f"{{{{ with {asked(metrics.GATE_INFO.name + '{%s,gate=%q}', '$gate')} }}}}"
+    '{{ with . | first | label "unit" }}{{ $unit = printf " %s" . }}{{ end }}{{ end }}'
+)
+LAST_SEEN: Final = (
+    _UNIT + f"{{{{ with {asked(metrics.OBSERVED.name + '{%s,gate=%q}', '$gate')} }}}}"
+    '; last observed {{ . | first | value | printf "%.6g" }}{{ $unit }}'
+    f"{{{{ with {asked(metrics.THRESHOLD.name + '{%s,gate=%q}', '$gate')} }}}}, allowed"
+    '{{ range $i, $limit := . | sortByLabel "bound" }}{{ if $i }} and{{ end }}'
+    '{{ if eq $limit.Labels.bound "upper" }} at most{{ else if eq $limit.Labels.bound "lower" }} at least'
+    '{{ else if eq $limit.Labels.bound "equal" }} exactly{{ else }} by the bot\'s own verdict, limit{{ end }}'
+    ' {{ $limit.Value | printf "%.6g" }}{{ $unit }}{{ end }}{{ end }}{{ end }}'
+)
+
+
+def gates(window: str) -> str:
+    """Which gates denied first: `spread_guard denied 28 of 30; last observed 16.7 bps, allowed at most 5 bps`."""
+    denied = f"topk(3, sum by (gate) (increase({metrics.VETOES.name}{{%s}}[{window}])) > 0.5)"
+    return (
+        f"{AT}{{{{ range $i, $veto := {asked(denied)} }}}}{{{{ $gate := $veto.Labels.gate }}}}"
+        '{{ if $i }}. {{ end }}{{ $gate }} denied {{ $veto.Value | printf "%.0f" }} of '
+        f"{candidates_told(window)}{LAST_SEEN}{{{{ end }}}}"
+    )
+
+
+def at_least(expression: str, least: str) -> str:
+    """No less than a threshold that is a length of time."""
+    return f"clamp_min({expression}, <{least}:s>)"
