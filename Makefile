@@ -3,7 +3,7 @@ BIN := .venv/bin
 DEMO_DATA ?= otel_obs_demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install collector demo test lint format types arch generate generated check bench lock clean
+.PHONY: help install system collector demo test lint format types arch generate generated check bench lock clean
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -14,13 +14,16 @@ help: ## show this
 
 install: .venv/.installed ## make .venv with everything
 
+system: ## what the tests run as processes: Prometheus and Alertmanager, by Debian's packages
+	@sh scripts/system
+
 collector: ## build our OpenTelemetry Collector, unless it is there
 	@sh scripts/collector
 
 demo: install ## see it work: two real bots, a store, the answers
 	@$(BIN)/otel-obs demo --data $(DEMO_DATA)
 
-test: install collector ## run every test
+test: system install collector ## run every test
 	$(BIN)/pytest
 
 lint: install ## ruff: rules and format
@@ -37,7 +40,7 @@ types: install ## mypy, strict
 arch: install ## the arrows between the rooms
 	$(BIN)/lint-imports
 
-generate: install ## write docs/reference/ from the contract, the settings and the reports
+generate: install ## write docs/reference/, docs/runbooks/ and the rules from their tables
 	$(BIN)/python -m otel_obs.codegen
 
 generated: install ## fail if a generated file is not what it would be
