@@ -3,10 +3,11 @@ BIN := .venv/bin
 DEMO_DATA ?= otel_obs_demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install system collector demo test lint format types arch generate generated check bench lock clean
+.PHONY: help install system collector compose-env demo test lint format types arch generate generated check bench lock
+.PHONY: clean
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .venv/.installed: pyproject.toml requirements/dev.txt requirements/tools.txt scripts/install
 	@sh scripts/install
@@ -19,6 +20,9 @@ system: ## what the tests run as processes: Prometheus and Alertmanager, by Debi
 
 collector: ## build our OpenTelemetry Collector, unless it is there
 	@sh scripts/collector
+
+compose-env: ## make up the passwords of deploy/compose, once
+	@sh scripts/compose-env
 
 demo: install ## see it work: two real bots, a store, the answers
 	@$(BIN)/otel-obs demo --data $(DEMO_DATA)
