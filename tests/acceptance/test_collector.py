@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -194,6 +195,32 @@ def _questions(store: Any) -> Iterator[tuple[str, list[str]]]:
             yield from ((row.name, [id_, "--tz", "UTC"]) for id_ in ids[row.name])
 
 
+def test_a_program_that_has_only_the_stock_sdk_and_our_names_is_served_as_well_as_ours(pipeline: Any) -> None:
+    store = pipeline.store()
+    collector = pipeline.collector(store.url).start()
+    program = Path(__file__).parent / "bots" / "foreign.py"
+    for who in ("ours", "stock"):
+        environment = {**line.ENVIRONMENT, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.otlp}"}
+        command = [sys.executable, program, who]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+    line.eventually("both are there", lambda: store.holds(6, "decisions") and store.holds(6, "traces"))
+
+    for name in ("why", "summary", "rejections", "gates", "near-misses", "decisions", "confidence", "traces"):
+        ours, stock = (
+            _whoever(_report(store, name, *EVERYTHING, "--service", who), who) for who in ("ours", "stock")
+        )
+        assert ours == stock, name
+    assert _why(store)["by_gate"] == {"spread_guard": 2}
+
+
+def _whoever(told: str, who: str) -> str:
+    """A report but for who it is about, ids, which are random, and how long things took."""
+    told = re.sub(r'"([0-9a-f]{32}|[0-9a-f]{16})"', '"id"', told.replace(f'"{who}"', '"the bot"'))
+    return re.sub(r'("[a-z_]*(?:duration|seconds|_ms|latest)[a-z_]*": )[^,\n]+', r"\1_", told)
+
+
 # ---- nothing acknowledged is lost, nothing counts twice
 
 
@@ -231,6 +258,19 @@ def test_a_store_that_is_killed_and_away_for_a_while_gets_everything_when_it_is_
         time.sleep(2)
         store.start()
     assert senders.turned_away == []
+    _all_arrived(store, 150)
+
+
+def test_a_store_that_is_away_for_minutes_gets_everything_and_nobody_is_turned_away(pipeline: Any) -> None:
+    store = pipeline.store()
+    collector = pipeline.collector(store.url).start()
+    store.kill()
+    for _ in range(3):  # longer than the longest pause between two attempts
+        with line.Senders(lambda: collector.otlp, _flow(50)) as senders:
+            senders.until(100)
+        assert senders.turned_away == []
+        time.sleep(35)
+    store.start()
     _all_arrived(store, 150)
 
 
