@@ -265,9 +265,10 @@ def test_a_store_that_is_away_for_minutes_gets_everything_and_nobody_is_turned_a
     store = pipeline.store()
     collector = pipeline.collector(store.url).start()
     store.kill()
-    for _ in range(3):  # longer than the longest pause between two attempts
-        with line.Senders(lambda: collector.otlp, _flow(50)) as senders:
-            senders.until(100)
+    flow = _flow(150)
+    while flow:  # for longer than the longest pause between two attempts
+        with line.Senders(lambda: collector.otlp, [flow.pop() for _ in range(100)]) as senders:
+            pass
         assert senders.turned_away == []
         time.sleep(35)
     store.start()
