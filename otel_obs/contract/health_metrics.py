@@ -52,6 +52,24 @@ BUILD_INFO: Final = _gauge(
     "build_info", "1; who this is: the bot's name, our version, Python's.", "service version python"
 )
 STARTED: Final = _gauge("start_timestamp_seconds", "When this process began to count.", unit="s", across="livemin")
+TIME: Final = _gauge(
+    "time_seconds",
+    "The bot's wall clock when it is scraped; `abs(timestamp(x) - x)` is how far it is from Prometheus'.",
+    unit="s",
+    across="mostrecent",
+)
+TRADING_OPEN: Final = _gauge(
+    "trading_open",
+    "1 while the bot's trading hours are open, 0 while they are closed; always 1 where none were given. Absent while "
+    "the calendar is not known.",
+    across="mostrecent",
+)
+TRADING_OPENED: Final = _gauge(
+    "trading_opened_timestamp_seconds",
+    "When the present session opened. Absent while closed, and where it never closes.",
+    unit="s",
+    across="mostrecent",
+)
 
 # Decisions, as the bot says them -------------------------------------------------------------------------------------
 DECISIONS: Final = _counter("decisions_total", "Decisions that ended, by outcome.", "outcome")
@@ -71,6 +89,12 @@ THRESHOLD: Final = _gauge(
     "gate_threshold",
     "The limit it was held against: `upper`, `lower`, `equal`, or `named` where the verdict was the bot's own.",
     "gate bound",
+    across="mostrecent",
+)
+GATE_INFO: Final = _gauge(
+    "gate_info",
+    "1; the unit of the gate's numbers, and how they are compared, as the bot said last.",
+    "gate unit comparison",
     across="mostrecent",
 )
 EVALUATED: Final = _gauge(
@@ -96,11 +120,26 @@ SOURCE_EXPECTED: Final = _gauge(
 )
 SOURCE_GAP: Final = _gauge(
     "source_gap_max_seconds",
-    "Longest time between two updates within the last hour. Absent until there were two; a rule takes the larger of it "
-    "and the present age.",
+    "Longest time between two updates within the last hour, from the opening where the market was closed between. "
+    "Absent until there were two; a rule takes the larger of it and the present age.",
     "source kind",
     unit="s",
     across="livemax",
+)
+SOURCE_OPEN: Final = _gauge(
+    "source_open",
+    "1 while the source's trading hours are open, 0 while they are closed; always 1 where none were given. Absent "
+    "while the calendar is not known.",
+    "source kind",
+    across="mostrecent",
+)
+SOURCE_OPENED: Final = _gauge(
+    "source_opened_timestamp_seconds",
+    "When its present session opened: a rule takes the later of it and the newest update. Absent while closed, and "
+    "where it never closes.",
+    "source kind",
+    unit="s",
+    across="mostrecent",
 )
 SOURCE_CONNECTED: Final = _gauge(
     "source_connected",
@@ -138,7 +177,9 @@ LAG_MAX: Final = _gauge(
 LAG_TIME: Final = _gauge("event_loop_check_timestamp_seconds", "When the lag was measured last.", unit="s")
 
 # The same numbers as events ------------------------------------------------------------------------------------------
-SNAPSHOTS: Final = _counter("health_snapshots_total", "Health snapshots sent to the store.", "trigger")
+SNAPSHOTS: Final = _counter(
+    "health_snapshots_total", "Health snapshots sent to the store. Absent where they are off.", "trigger"
+)
 SNAPSHOT_TIME: Final = _gauge(
     "health_snapshot_timestamp_seconds", "When the latest one was sent. Absent until it was.", "trigger", unit="s"
 )
