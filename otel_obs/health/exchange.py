@@ -26,6 +26,7 @@ _AHEAD: Final = timedelta(days=365)
 _RENEWED_BEFORE: Final = 60 * _DAY
 _BETWEEN_TRIES: Final = 3600 * _NANO
 _LONGEST_WAIT: Final = 10.0
+_MOST_WARNINGS: Final = 8
 OURS: Final = ("24x7", "weekdays", "weekdays@America/New_York")
 
 
@@ -92,7 +93,7 @@ class Exchange:
     def _learn(self, at: int) -> None:
         try:
             with _import.lock:
-                self._market = learned = Sessions(_sessions(self.name, datetime.fromtimestamp(at // _NANO, UTC)))
+                self._market = learned = _learned(self.name, datetime.fromtimestamp(at // _NANO, UTC))
             if not learned.begin <= at < learned.end:
                 self._tell_end(learned)
         except ContractError:
@@ -133,12 +134,23 @@ class Exchange:
             )  # fmt: skip
 
 
+def _learned(name: str, at: datetime) -> Sessions:
+    """Sessions around ``at``, also where the bot makes warnings errors: what others' packages warn of is not its doing.
+
+    Only what was raised is ignored, for good: to put filters back from a thread would undo those of others.
+    """
+    for _ in range(_MOST_WARNINGS):
+        try:
+            return Sessions(_sessions(name, at))
+        except Warning as raised:
+            warnings.filterwarnings("ignore", category=type(raised), module=r"exchange_calendars|pandas|numpy")
+    return Sessions(_sessions(name, at))
+
+
 def _sessions(name: str, at: datetime) -> Iterator[tuple[int, int]]:
     """Sessions from a month before ``at`` to a year after, without their breaks."""
     import exchange_calendars
 
-    # What that package does with pandas is no concern of a bot that makes warnings errors.
-    warnings.filterwarnings("ignore", module=r"exchange_calendars")
     known = {each.upper(): each for each in exchange_calendars.get_calendar_names()}
     if name.upper() not in known:
         every = (*OURS, *known.values())
