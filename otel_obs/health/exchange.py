@@ -24,6 +24,7 @@ _DAY: Final = 86_400 * _NANO
 _BACK: Final = timedelta(days=30)  # longer than any holidays: what is closed now was open within
 _AHEAD: Final = timedelta(days=365)
 _RENEWED_BEFORE: Final = 60 * _DAY
+_TOLD_BEFORE: Final = 14 * _DAY
 _BETWEEN_TRIES: Final = 3600 * _NANO
 _LONGEST_WAIT: Final = 10.0
 _MOST_WARNINGS: Final = 8
@@ -94,7 +95,7 @@ class Exchange:
         try:
             with _import.lock:
                 self._market = learned = _learned(self.name, datetime.fromtimestamp(at // _NANO, UTC))
-            if not learned.begin <= at < learned.end:
+            if not learned.begin <= at < learned.end - _TOLD_BEFORE:
                 self._tell_end(learned)
         except ContractError:
             raise
@@ -106,8 +107,8 @@ class Exchange:
     def _tell_end(self, learned: Sessions) -> None:
         first, last = (datetime.fromtimestamp(each // _NANO, UTC).date() for each in (learned.begin, learned.end))
         problem(
-            "calendar_ended", f"The calendar of {self.name} holds sessions from {first} to {last}: whether it is open "
-            "now is not known.",
+            "calendar_ended",
+            f"The calendar of {self.name} holds sessions from {first} to {last}: beyond, nothing is known.",
             fix="pip install --upgrade exchange-calendars, or give hours of your own.", about=self.name,
         )  # fmt: skip
 
