@@ -137,13 +137,9 @@ def test_it_agrees_with_the_package_at_every_bell_and_at_any_moment(name: str) -
         exchange = Exchange(name)
         learned(exchange, begin)
         times = [begin + dice.randrange(300 * DAY) for _ in range(100)]
-        bells = (
-            reference.opens_nanos,
-            reference.closes_nanos,
-            reference.break_starts_nanos,
-            reference.break_ends_nanos,
-        )
-        for bell in dice.sample([int(at) for kind in bells for at in kind if begin < at < begin + 300 * DAY], 100):
+        kinds = ("opens", "closes", "break_starts", "break_ends")
+        every = [int(bell) for kind in kinds for bell in getattr(reference, f"{kind}_nanos")]
+        for bell in dice.sample([bell for bell in every if begin < bell < begin + 300 * DAY], 100):
             times += [bell - 1, bell, bell + 1]
         for at in times:
             found = exchange.standing(at)
