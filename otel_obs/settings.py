@@ -214,6 +214,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "on change.",
     ),
     Setting(
+        name="trading_hours",
+        variables=("OTEL_OBS_TRADING_HOURS",),
+        parse=str,
+        default="24x7",
+        doc="When the bot trades: `24x7`, `weekdays` (Monday to Friday, UTC), `weekdays@America/New_York`, or an "
+        "exchange that the package exchange_calendars knows, such as `XNYS`.",
+    ),
+    Setting(
         name="url",
         variables=("OTEL_OBS_URL",),
         parse=str,
@@ -287,6 +295,7 @@ class Settings:
     metrics_port: int = -1
     metrics_host: str = "127.0.0.1"
     health_snapshots: bool = True
+    trading_hours: str = "24x7"
     url: str = ""
     prometheus_url: str = ""
     alertmanager_url: str = ""

@@ -15,18 +15,19 @@ mounted `otel_obs.health.asgi_app()`, `wsgi_app()` or `collector()`. All is *tim
 rules to compute, as a bot that hangs cannot make its own age grow. What never happened has no timestamp (an absent
 series), and is told apart: `otel_obs_source_seen` is 0, a counter stands at 0.
 
-Labels are closed sets. Outcomes, verdicts and triggers stand at 0 from the start; so do gates made with `@obs.gate` and
-whatever `otel_obs.health.declare(gates=…, errors=…, throttles=…, loops=…)` names. What is not declared appears when it
-first happens, and `increase()` does not see that first time. Beyond 100 gates or 50 other names the label is `other`;
-beyond 100 sources, a source is refused and named in the log."""
+Labels are closed sets. Outcomes and verdicts stand at 0 from the start, triggers once snapshots are sent; so do gates
+made with `@obs.gate` and whatever `otel_obs.health.declare(gates=…, errors=…, throttles=…, loops=…)` names. What
+is not declared appears when it first happens, and `increase()` does not see that first time. Beyond 100 gates or 50
+other names the label is `other`; beyond 100 sources, a source is refused and named in the log."""
 
 _ACROSS: Final = """\
 ## Several processes of one bot
 
 With `PROMETHEUS_MULTIPROC_DIR` set before the bot starts (an empty directory), forked workers write their numbers there
 and whichever answers tells all of them together; the column *across processes* says how. `live…` wants
-`prometheus_client.multiprocess.mark_process_dead(pid)` where a worker ends, as its documentation tells. Gauges of the
-last hour are brought up to date there when the bot speaks, not when it is scraped."""
+`prometheus_client.multiprocess.mark_process_dead(pid)` where a worker ends, as its documentation tells. What
+the time alone changes (gauges of the last hour, whether a market is open) the process that answers brings up to date
+for itself; the others do each second while they send snapshots."""
 
 _AUDIT: Final = """\
 ## The audit's names

@@ -17,7 +17,7 @@ class Metric:
     doc: str
     labels: tuple[str, ...] = ()
     unit: str = ""
-    across: Literal["sum", "max", "livemax", "livemin", "mostrecent"] = "mostrecent"
+    across: Literal["sum", "max", "livemax", "livemin", "mostrecent", "livemostrecent"] = "mostrecent"
 
 
 METRICS: Final[dict[str, Metric]] = {}
@@ -35,7 +35,7 @@ def _gauge(
     labels: str = "",
     *,
     unit: str = "",
-    across: Literal["max", "livemax", "livemin", "mostrecent"] = "max",
+    across: Literal["max", "livemax", "livemin", "mostrecent", "livemostrecent"] = "max",
 ) -> Metric:
     return _kept(
         Metric(name=_PREFIX + name, type="gauge", doc=doc, labels=tuple(labels.split()), unit=unit, across=across)
@@ -56,19 +56,19 @@ TIME: Final = _gauge(
     "time_seconds",
     "The bot's wall clock when it is scraped; `abs(timestamp(x) - x)` is how far it is from Prometheus'.",
     unit="s",
-    across="mostrecent",
+    across="livemostrecent",
 )
 TRADING_OPEN: Final = _gauge(
     "trading_open",
     "1 while the bot's trading hours are open, 0 while they are closed; always 1 where none were given. Absent while "
     "the calendar is not known.",
-    across="mostrecent",
+    across="livemostrecent",
 )
 TRADING_OPENED: Final = _gauge(
     "trading_opened_timestamp_seconds",
     "When the present session opened. Absent while closed, and where it never closes.",
     unit="s",
-    across="mostrecent",
+    across="livemostrecent",
 )
 
 # Decisions, as the bot says them -------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ SOURCE_OPEN: Final = _gauge(
     "1 while the source's trading hours are open, 0 while they are closed; always 1 where none were given. Absent "
     "while the calendar is not known.",
     "source kind",
-    across="mostrecent",
+    across="livemostrecent",
 )
 SOURCE_OPENED: Final = _gauge(
     "source_opened_timestamp_seconds",
@@ -139,7 +139,7 @@ SOURCE_OPENED: Final = _gauge(
     "where it never closes.",
     "source kind",
     unit="s",
-    across="mostrecent",
+    across="livemostrecent",
 )
 SOURCE_CONNECTED: Final = _gauge(
     "source_connected",
@@ -197,7 +197,7 @@ class Audited:
 
 
 _AGE: Final = f"time() - {SOURCE_UPDATED.name}"
-# The age that a rule may complain of: from the opening, where the newest update is of before.
+# The age that a rule may complain of: from the opening, where the newest update is of before. {} takes a matcher.
 OPEN_AGE: Final = f"time() - (({SOURCE_OPENED.name}{{}} > {SOURCE_UPDATED.name}{{}}) or {SOURCE_UPDATED.name}{{}})"
 _SILENCE: Final = OPEN_AGE.replace("{}", "")
 

@@ -222,7 +222,7 @@ HEALTH_SOURCES: Final = _attribute(
     "health.sources",
     _HEALTH,
     "map",
-    "Each source: its kind, state (`never_seen`, `fresh`, `stale`, `seen`), staleness_ms, gap_max_ms_1h, "
+    "Each source: its kind, state (`never_seen`, `fresh`, `stale`, `seen`, `closed`), staleness_ms, gap_max_ms_1h, "
     "reconnects_1h, last_update_ms, connected.",
 )
 

@@ -3,7 +3,7 @@
 import otel_obs as obs
 
 obs.configure(service_name="my-bot", metrics_port=9464)
-book = obs.health.source("ws:btcusdt", kind="websocket", expected_every=1.0)
+book = obs.health.source("ws:btcusdt", kind="websocket", expected_every=1.0)  # hours="XNYS" where it is not 24x7
 book.connected()
 book.seen(at=message_time)
 obs.health.beat(expected_every=5.0)
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from otel_obs import settings as _settings
 from otel_obs.contract.health_metrics import KINDS as _KINDS
 from otel_obs.errors import nearest as _nearest
+from otel_obs.health.hours import Hours
+from otel_obs.health.markets import market as _market
 from otel_obs.health.numbers import Numbers as _Numbers
 from otel_obs.health.process import process as _process
 from otel_obs.health.serving import port as _port
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from otel_obs.settings import Settings
 
 __all__ = [
+    "Hours",
     "Source",
     "State",
     "address",
@@ -49,6 +52,7 @@ __all__ = [
     "start",
     "stop",
     "throttle",
+    "trading_hours",
     "watch_event_loop",
     "wsgi_app",
 ]
@@ -91,13 +95,16 @@ _NOWHERE = _nowhere()
 
 
 @_harmless(_NOWHERE)
-def source(name: str, /, *, kind: str = "other", expected_every: float | None = None) -> Source:
+def source(
+    name: str, /, *, kind: str = "other", expected_every: float | None = None, hours: str | Hours | None = None
+) -> Source:
     """Return the source called ``name``, the same one each time. It is *never seen* until ``seen()`` was called.
 
     Args:
         name: what it is, for example ``ws:btcusdt``; never an id. At most 100 are kept.
         kind: ``websocket``, ``orderbook``, ``trades``, ``candles``, ``rest``, ``funding`` or ``other``.
         expected_every: seconds within which an update is expected; it is stale after three times as many.
+        hours: when updates are expected at all, as in ``trading_hours``; 24x7 unless told.
 
     """
     called, known = _named(name), _values.words(kind)[:_LONGEST]
@@ -109,7 +116,26 @@ def source(name: str, /, *, kind: str = "other", expected_every: float | None = 
             about=called,
         )  # fmt: skip
         known = "other"
-    return _fed().source(called, kind=known, expected_every=_seconds(called, expected_every))
+    return _fed().source(
+        called,
+        kind=known,
+        expected_every=_seconds(called, expected_every),
+        market=None if hours is None else _market(hours),
+    )
+
+
+@_harmless(None)
+def trading_hours(hours: str | Hours, /) -> None:
+    """Say when the bot trades, so that no rule expects decisions while its market is closed.
+
+    Args:
+        hours: ``24x7``, ``weekdays`` (Monday to Friday, UTC), ``weekdays@America/New_York``; an exchange as the
+            package exchange_calendars names it (``XNYS``, ``XETR``, ``CMES``: ``pip install 'otel-obs[calendars]'``);
+            or an object with ``is_open(at)`` and ``opened(at)``, see ``Hours``.
+
+    """
+    if _settings.active.enabled:
+        _fed().trade(_market(hours))
 
 
 @_harmless(None)
@@ -197,6 +223,8 @@ def start(settings: Settings) -> None:
     if settings.metrics_port >= 0:
         _fed()
         _port.bind(settings)
+    if settings.trading_hours != _settings.Settings.trading_hours:
+        _process().trade(_market(settings.trading_hours))
     _process()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,34 @@ class HealthCollector(Collector):
         return [_family(name, {}) for name in METRICS]
 
 
+class AcrossProcesses(Collector):
+    """Tells the numbers of all processes, of this one as they are when it is asked."""
+
+    def __init__(self) -> None:
+        self._files = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric that has a value; one that was taken away is not a number in the files."""
+        _brought_up_to_date()
+        for family in self._files.collect():  # type: ignore[no-untyped-call]
+            family.samples = [sample for sample in family.samples if not math.isnan(sample.value)]
+            if family.samples:
+                yield family
+
+
+@harmless(None)
+def _brought_up_to_date() -> None:
+    if settings.active.enabled:
+        process().scraped()
+
+
 @harmless(())
 def families() -> Iterable[Metric]:
     """Every metric that has a value."""
     if not settings.active.enabled:
         return ()
     health = process()
-    health.refresh()
+    health.scraped()
     return [_family(name, values) for name, row in METRICS.items() if (values := health.numbers.of(row))]
 
 
@@ -55,10 +77,7 @@ def _family(name: str, values: dict[tuple[str, ...], float]) -> Metric:
 def registry() -> CollectorRegistry:
     """A registry of health alone: of all processes where prometheus_client's multi-process mode is on."""
     made = CollectorRegistry()
-    if MULTIPROCESS in os.environ:
-        MultiProcessCollector(made)  # type: ignore[no-untyped-call]
-    else:
-        made.register(HealthCollector())
+    made.register(AcrossProcesses() if MULTIPROCESS in os.environ else HealthCollector())
     return made
 
 

@@ -27,6 +27,11 @@ OTHER: Final = "other"
 _LONGEST_LABEL: Final = 100
 
 
+def label_of(text: str) -> str:
+    """``text`` as a label's value, of bounded length."""
+    return text[:_LONGEST_LABEL].encode("utf-8", "replace").decode()
+
+
 class Names:
     """The closed set of one label's values: what is beyond the bound is ``other``."""
 
@@ -52,7 +57,7 @@ class Names:
             return known
         if self.is_full:
             return OTHER
-        return self._known.setdefault(name, name[:_LONGEST_LABEL].encode("utf-8", "replace").decode())
+        return self._known.setdefault(name, label_of(name))
 
 
 class Numbers:
@@ -77,6 +82,15 @@ class Numbers:
             self._values[metric.name][labels] = value
             if self._forward is not None:
                 self._forward.set(metric, labels, value)
+
+    def put(self, metric: Metric, *labels: str, value: float | None) -> None:
+        """Put a gauge's value in place, or take the series away; to ``forward`` an absent one is not a number."""
+        if value is not None:
+            self.set(metric, *labels, value=value)
+            return
+        with self._lock:
+            if self._values[metric.name].pop(labels, None) is not None and self._forward is not None:
+                self._forward.set(metric, labels, float("nan"))
 
     def raise_to(self, metric: Metric, *labels: str, value: float) -> None:
         """Put a gauge's value in place unless it is larger already."""

@@ -13,7 +13,8 @@ from otel_obs import settings
 from otel_obs.contract import health_metrics as metrics
 from otel_obs.contract.gates import Comparison, Mode, Verdict
 from otel_obs.contract.outcome import UNNAMED, Outcome
-from otel_obs.health.numbers import OTHER, Names, Numbers
+from otel_obs.health.hours import ALWAYS
+from otel_obs.health.numbers import OTHER, Names, Numbers, label_of
 from otel_obs.health.rolling import Rolling, total
 from otel_obs.health.source import NANO, Source
 from otel_obs.instrument.harmless import harmless, problem
@@ -21,6 +22,7 @@ from otel_obs.instrument.source import VERSION, using
 
 if TYPE_CHECKING:
     from otel_obs.contract.gates import Gate
+    from otel_obs.health.hours import Market
 
 _HOUR: Final = 3600.0
 _QUARTER: Final = 900.0
@@ -44,7 +46,9 @@ class Health:
     def __init__(self, numbers: Numbers) -> None:
         self.numbers = numbers
         self.sources: dict[str, Source] = {}
+        self._market: Market = ALWAYS
         self._gate_labels: dict[tuple[str, str], str] = {}
+        self._gate_infos: dict[str, tuple[str, str]] = {}
         self.gates, self.loops = Names(_MOST_GATES), Names(_MOST_NAMES)
         self._kinds, self._venues = Names(_MOST_NAMES), Names(_MOST_NAMES)
         self._lock = threading.Lock()
@@ -56,8 +60,7 @@ class Health:
         self.gate(UNNAMED)
         self.kind_of_error(OTHER)
         self.venue(OTHER)
-        for trigger in (*metrics.TRIGGERS, metrics.ON_CHANGE):
-            numbers.add(metrics.SNAPSHOTS, trigger, amount=0.0)
+        self._tell_market()
 
     def _start_counting(self) -> None:
         self.started = using.clock.monotonic()
@@ -77,12 +80,13 @@ class Health:
 
     # What the bot says ------------------------------------------------------------------------------------------------
 
-    def source(self, name: str, *, kind: str, expected_every: float | None) -> Source:
+    def source(self, name: str, *, kind: str, expected_every: float | None, market: Market | None = None) -> Source:
         """Return the source of this name; made where it is new."""
         with self._lock:
             found = self.sources.get(name)
             if found is None and len(self.sources) < _MOST_SOURCES:
                 found = self.sources[name] = Source(name, kind=kind, numbers=self.numbers)
+                market = market or ALWAYS
         if found is None:
             problem(
                 "too_many", f"There are {_MOST_SOURCES} sources already; {name!r} is not one of them.",
@@ -91,7 +95,25 @@ class Health:
             return Source(name, kind=kind, numbers=Numbers())  # goes nowhere
         if expected_every is not None:
             found.expect(expected_every)
+        if market is not None:
+            found.trade(market)
         return found
+
+    def trade(self, market: Market) -> None:
+        """Take it that the bot trades while ``market`` is open."""
+        self._market = market
+        self._tell_market()
+
+    def _tell_market(self) -> None:
+        standing = self._market.standing(using.clock.now())
+        opened = None if standing.opened is None else standing.opened / NANO
+        self.numbers.put(metrics.TRADING_OPEN, value=standing.is_open)
+        self.numbers.put(metrics.TRADING_OPENED, value=opened)
+
+    def snapshots_begin(self) -> None:
+        """Put the number of snapshots at 0: from now on they are sent."""
+        for trigger in (*metrics.TRIGGERS, metrics.ON_CHANGE):
+            self.numbers.add(metrics.SNAPSHOTS, trigger, amount=0.0)
 
     def gate(self, name: str, mode: str = Mode.ENFORCE) -> str:
         """Return the gate's label; its series are there from now on, at 0."""
@@ -154,8 +176,15 @@ class Health:
         self.numbers.set(metrics.LAG_TIME, value=using.clock.now() / NANO)
         self.refresh()
 
+    def scraped(self) -> None:
+        """Bring up to date what depends on the time alone."""
+        self.refresh()
+        self.numbers.set(metrics.TIME, value=using.clock.now() / NANO)
+
     def refresh(self) -> None:
-        """Let rolling gauges go down as what they tell leaves their window."""
+        """Let rolling gauges go down as what they tell leaves their window; tell which markets are open."""
+        if self._market is not ALWAYS:  # that is told once: a process that knows no hours must not hide another's
+            self._tell_market()
         largest = self.largest_lag()
         if largest is not None or self.numbers.get(metrics.LAG_MAX) is not None:
             self.numbers.set(metrics.LAG_MAX, value=largest or 0.0)
@@ -171,6 +200,7 @@ class Health:
         if label == OTHER:
             return
         self.numbers.set(metrics.EVALUATED, label, value=using.clock.now() / NANO)
+        self._gate_described(label, gate)
         if (observed := _number(gate.observed)) is not None:
             self.numbers.set(metrics.OBSERVED, label, value=observed)
         bounds = _BOUNDS[gate.comparison]
@@ -179,6 +209,16 @@ class Health:
             for bound, limit in zip(bounds, limits, strict=False):
                 if (threshold := _number(limit)) is not None:
                     self.numbers.set(metrics.THRESHOLD, label, bound, value=threshold)
+
+    def _gate_described(self, label: str, gate: Gate) -> None:
+        """Keep what the gate's numbers are; an evaluation that names neither unit nor limit changes nothing."""
+        told, before = (label_of(gate.unit), gate.comparison.value), self._gate_infos.get(label)
+        if told == before or (before is not None and told == ("", Comparison.NONE.value)):
+            return
+        self._gate_infos[label] = told
+        if before is not None:
+            self.numbers.put(metrics.GATE_INFO, label, *before, value=None)
+        self.numbers.set(metrics.GATE_INFO, label, *told, value=1.0)
 
     def decision_ended(self, outcome: Outcome, vetoed_by: str | None) -> None:
         """Count an outcome, and the veto."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs import settings
 from otel_obs.contract import health_metrics as metrics
-from otel_obs.health.process import process
+from otel_obs.health.process import MULTIPROCESS, process
 from otel_obs.health.source import NANO
 from otel_obs.instrument.harmless import harmless
 from otel_obs.instrument.source import using
@@ -88,6 +88,7 @@ class Snapshots:
             return
         with self._lock:
             if self._thread is None:
+                process().snapshots_begin()
                 self._stop = threading.Event()
                 self._thread = threading.Thread(
                     target=self._run, args=(self._stop,), name="otel_obs health", daemon=True
@@ -116,6 +117,8 @@ def _tick(timetable: Timetable, changes: Changes) -> None:
     from otel_obs.health.snapshot import standing
 
     health = process()
+    if MULTIPROCESS in os.environ:  # whoever is scraped there reads what this process wrote last
+        health.refresh()
     due = timetable.due()
     if changes.is_due(standing(health)):
         due.append(metrics.ON_CHANGE)

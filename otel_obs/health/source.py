@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract import health_metrics as metrics
+from otel_obs.health.hours import ALWAYS
 from otel_obs.health.rolling import Rolling, total
 from otel_obs.instrument.clock import nanoseconds
 from otel_obs.instrument.harmless import Defects, harmless, problem
@@ -15,6 +16,7 @@ from otel_obs.instrument.source import using
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from otel_obs.health.hours import Market
     from otel_obs.health.numbers import Numbers
 
 NANO: Final = 1_000_000_000
@@ -23,12 +25,16 @@ _AHEAD: Final = 60 * NANO  # a venue's clock may be ahead by this much; beyond, 
 
 
 class State(StrEnum):
-    """How a source stands. ``seen`` is all that can be said where no interval was expected."""
+    """How a source stands. ``seen`` is all that can be said where no interval was expected.
+
+    While its market is ``closed``, silence says nothing: then it is neither stale nor never seen.
+    """
 
     NEVER_SEEN = "never_seen"
     FRESH = "fresh"
     STALE = "stale"
     SEEN = "seen"
+    CLOSED = "closed"
 
 
 class Source:
@@ -39,6 +45,7 @@ class Source:
         self.kind = kind
         self.expected_every: float | None = None
         self._numbers = numbers
+        self._market: Market = ALWAYS
         self._lock = threading.Lock()
         self._updated: int | None = None
         self._arrived: int | None = None
@@ -48,6 +55,17 @@ class Source:
         numbers.set(metrics.SOURCE_SEEN, name, kind, value=0.0)
         numbers.add(metrics.SOURCE_UPDATES, name, kind, amount=0.0)
         numbers.add(metrics.SOURCE_RECONNECTS, name, kind, amount=0.0)
+
+    def trade(self, market: Market) -> None:
+        """Expect updates while ``market`` is open."""
+        self._market = market
+        self._tell_market()
+
+    def _tell_market(self) -> None:
+        standing = self._market.standing(using.clock.now())
+        opened = None if standing.opened is None else standing.opened / NANO
+        self._numbers.put(metrics.SOURCE_OPEN, self.name, self.kind, value=standing.is_open)
+        self._numbers.put(metrics.SOURCE_OPENED, self.name, self.kind, value=opened)
 
     def expect(self, seconds: float) -> None:
         """Expect an update at least this often."""
@@ -65,8 +83,8 @@ class Source:
         now, arrived = using.clock.now(), using.clock.monotonic()
         updated = now if at is None else self._event_time(at, now)
         with self._lock:
-            gap = None if self._arrived is None else (arrived - self._arrived) / NANO
-            self._arrived = arrived
+            before, self._arrived = self._arrived, arrived
+            gap = None if before is None else self._silence(before, arrived, now)
             self._updated = updated if self._updated is None else max(self._updated, updated)
             if gap is not None:
                 self._gaps.add(gap, now=arrived)
@@ -74,10 +92,20 @@ class Source:
         numbers, name, kind = self._numbers, self.name, self.kind
         numbers.add(metrics.SOURCE_UPDATES, name, kind)
         numbers.set(metrics.SOURCE_UPDATED, name, kind, value=newest / NANO)
-        if gap is None:
+        if before is None:
             numbers.set(metrics.SOURCE_SEEN, name, kind, value=1.0)
-        else:
+        if gap is not None:
             numbers.raise_to(metrics.SOURCE_GAP, name, kind, value=gap)
+
+    def _silence(self, before: int, arrived: int, now: int) -> float | None:
+        """Seconds of silence since ``before`` (monotonic), or since the market opened; None while it is closed."""
+        silent = (arrived - before) / NANO
+        if self._market is ALWAYS:
+            return silent
+        standing = self._market.standing(now)
+        if standing.is_open is False:
+            return None
+        return silent if standing.opened is None else min(silent, max(0.0, (now - standing.opened) / NANO))
 
     def _event_time(self, at: Any, now: int) -> int:
         given = nanoseconds(at, Defects())
@@ -135,16 +163,27 @@ class Source:
     @property
     @harmless(State.NEVER_SEEN)
     def state(self) -> State:
-        """Never seen, fresh, stale (no update for three times the expected interval), or just seen."""
-        age = self.staleness
-        if age is None:
+        """Never seen, fresh, stale (no update for three times the expected interval), closed, or just seen.
+
+        Silence counts from the opening of the market's present session.
+        """
+        now, updated, limit = using.clock.now(), self._updated, metrics.STALE_AFTER * (self.expected_every or 0.0)
+        if updated is not None and limit and now - updated <= limit * NANO:
+            return State.FRESH
+        standing = self._market.standing(now)
+        if standing.is_open is False:
+            return State.CLOSED
+        if updated is None:
             return State.NEVER_SEEN
-        if self.expected_every is None:
+        if not limit:
             return State.SEEN
-        return State.STALE if age > metrics.STALE_AFTER * self.expected_every else State.FRESH
+        return State.STALE if now - max(updated, standing.opened or 0) > limit * NANO else State.FRESH
 
     def gap_within_hour(self) -> float | None:
-        """Longest time between two updates within the last hour, in seconds; None where there were no two."""
+        """Longest time between two updates within the last hour, in seconds; None where there were no two.
+
+        Of a time over which its market was closed, what followed the opening.
+        """
         with self._lock:
             return self._gaps.value(now=using.clock.monotonic())
 
@@ -152,8 +191,9 @@ class Source:
         """The same, or the present silence where that is longer."""
         if self._arrived is None:
             return None
-        present = min(_HOUR, (using.clock.monotonic() - self._arrived) / NANO)
-        return max(present, self.gap_within_hour() or 0.0)
+        present = self._silence(self._arrived, using.clock.monotonic(), using.clock.now())
+        silences = (None if present is None else min(_HOUR, present), self.gap_within_hour())
+        return max((each for each in silences if each is not None), default=None)
 
     def reconnects_within_hour(self) -> int:
         """Connections after the first one within the last hour."""
@@ -161,7 +201,9 @@ class Source:
             return int(self._reconnects.value(now=using.clock.monotonic()) or 0)
 
     def refresh(self) -> None:
-        """Let the longest gap go down again as it leaves the hour."""
+        """Let the longest gap go down again as it leaves the hour; tell whether its market is open."""
+        if self._market is not ALWAYS:
+            self._tell_market()
         if (gap := self.gap_within_hour()) is not None:
             self._numbers.set(metrics.SOURCE_GAP, self.name, self.kind, value=gap)
         elif self._numbers.get(metrics.SOURCE_GAP, self.name, self.kind) is not None:

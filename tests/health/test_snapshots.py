@@ -258,6 +258,29 @@ def test_freshness_tells_never_seen_stale_and_disconnected_apart(client: Client,
     assert (row.snapshots, row.stale, row.state) == (2, 2, "stale")
 
 
+def test_freshness_counts_no_silence_of_a_closed_market(client: Client, otlp: ModuleType) -> None:
+    states = ["stale"] + ["fresh"] * 3 + ["closed"] * 8
+    rows = [
+        otlp.log_row(
+            _sources(
+                nyse={"kind": "websocket", "state": state, "staleness_ms": 60_000.0 * number},
+                ws={"kind": "websocket", "state": "fresh"},
+            ),
+            number=number + 1, name="health_snapshot", at=otlp.NOON + number * 300 * SECOND, service="stocks",
+        )
+        for number, state in enumerate(states)
+    ]  # fmt: skip
+    otlp.insert(client, "otel_logs", rows)
+    asked = {"from": "2025-12-19", "to": "2025-12-20", "tz": "UTC", "service": "stocks"}
+    answer = run(client, report("freshness"), asked)
+    assert answer.sentence == "nyse was stale in 1 of 4 snapshots while its market was open."
+    assert [(row.source, row.state, row.stale, row.closed) for row in answer.rows] == [
+        ("ws", "fresh", 0, 0), ("nyse", "closed", 1, 8),
+    ]  # fmt: skip
+    quiet = run(client, report("freshness"), asked | {"from": "2025-12-19T12:30"})
+    assert quiet.sentence == "2 sources, none stale and none never seen."
+
+
 def test_any_text_is_stored_and_answered(client: Client, otlp: ModuleType) -> None:
     horrors = ["", "nan", "1e400", "-1", "{", '{"a":', '{"a":1}',
                '{"a":{"state":1,"staleness_ms":"x","last_update_ms":1e300}}',

@@ -12,8 +12,9 @@ from otel_obs.reports.rows.base import Row
 class Freshness(Row):
     """One source of one bot.
 
-    ``state`` (`never_seen`, `stale`, `seen`, `fresh`) and ``connected`` are the latest; of ``snapshots`` so many
-    found it ``never_seen``, ``stale``, ``disconnected``. A gap is the longest silence within an hour.
+    ``state`` (`never_seen`, `stale`, `seen`, `fresh`, `closed`) and ``connected`` are the latest; of ``snapshots`` so
+    many found it ``never_seen``, ``stale``, ``disconnected``, or its market ``closed``. A gap is the longest silence
+    within an hour while its market was open.
     """
 
     service: str
@@ -24,6 +25,7 @@ class Freshness(Row):
     snapshots: int
     never_seen: int
     stale: int
+    closed: int
     disconnected: int
     staleness_max_ms: float | None
     gap_max_ms: float | None

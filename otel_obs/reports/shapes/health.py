@@ -19,16 +19,16 @@ def freshness(found: Sequence[rows.Freshness], asked: Mapping[str, Any]) -> Answ
     """How fresh was what each source gave, how long was it silent, and was it connected?"""
     table = Table(
         columns=(
-            "service", "source", "kind", "now", "connected", "snapshots", "never seen", "stale", "disconnected",
-            "oldest (ms)", "longest silence (ms)", "reconnects in 1 h", "last update", "last snapshot",
+            "service", "source", "kind", "now", "connected", "snapshots", "never seen", "stale", "closed",
+            "disconnected", "oldest (ms)", "longest silence (ms)", "reconnects in 1 h", "last update", "last snapshot",
         ),
         rows=[
             (
                 row.service, row.source, row.kind, row.state.replace("_", " "),
                 "" if row.connected is None else "yes" if row.connected else "no",
-                row.snapshots, row.never_seen, row.stale, row.disconnected, milliseconds(row.staleness_max_ms),
-                milliseconds(row.gap_max_ms), row.reconnects_max_1h, time(row.last_update, asked),
-                time(row.last_snapshot, asked),
+                row.snapshots, row.never_seen, row.stale, row.closed, row.disconnected,
+                milliseconds(row.staleness_max_ms), milliseconds(row.gap_max_ms), row.reconnects_max_1h,
+                time(row.last_update, asked), time(row.last_snapshot, asked),
             )
             for row in found
         ],
@@ -45,9 +45,10 @@ def _sentence(found: Sequence[rows.Freshness]) -> str:
         told.append(f"Never seen: {', '.join(never)}")
     stale = [row for row in found if row.stale]
     if stale:
-        row = max(stale, key=lambda row: row.stale / row.snapshots)
+        row = max(stale, key=lambda row: row.stale / (row.snapshots - row.closed))
+        while_open = " while its market was open" if row.closed else ""
         told.append(
-            f"{row.source} was stale in {row.stale} of {count(row.snapshots, 'snapshot')}"
+            f"{row.source} was stale in {row.stale} of {count(row.snapshots - row.closed, 'snapshot')}{while_open}"
             + (f", silent for up to {number(row.gap_max_ms / 1000)} s" if row.gap_max_ms is not None else "")
         )
     if not told:

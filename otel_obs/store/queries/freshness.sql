@@ -16,6 +16,7 @@ SELECT
     count() AS snapshots,
     countIf(stands = 'never_seen') AS never_seen,
     countIf(stands = 'stale') AS stale,
+    countIf(stands = 'closed') AS closed,
     countIf(is_connected = false) AS disconnected,
     maxOrNull(staleness) AS staleness_max_ms,
     maxOrNull(gap) AS gap_max_ms,
@@ -32,4 +33,4 @@ FROM
 )
 WHERE {source:String} = '' OR source = {source:String}
 GROUP BY service, source
-ORDER BY indexOf(['never_seen', 'stale', 'seen', 'fresh'], state), never_seen + stale DESC, gap_max_ms DESC, service, source
+ORDER BY indexOf(['never_seen', 'stale', 'seen', 'fresh', 'closed'], state), never_seen + stale DESC, gap_max_ms DESC, service, source
