@@ -208,9 +208,7 @@ def test_a_program_that_has_only_the_stock_sdk_and_our_names_is_served_as_well_a
     line.eventually("both are there", lambda: store.holds(6, "decisions") and store.holds(6, "traces"))
 
     for name in ("why", "summary", "rejections", "gates", "near-misses", "decisions", "confidence", "traces"):
-        ours, stock = (
-            _whoever(_report(store, name, *EVERYTHING, "--service", who), who) for who in ("ours", "stock")
-        )
+        ours, stock = (_whoever(_report(store, name, *EVERYTHING, "--service", who), who) for who in ("ours", "stock"))
         assert ours == stock, name
     assert _why(store)["by_gate"] == {"spread_guard": 2}
 
