@@ -65,6 +65,10 @@ class SchemaError(StoreError):
     """The schema in the store is newer than this program, or its history was changed."""
 
 
+class AlertmanagerError(OtelObsError):
+    """Alertmanager does not answer, refuses, or is something else."""
+
+
 class QuestionError(OtelObsError):
     """A report or one of its parameters is unknown or cannot be understood."""
 

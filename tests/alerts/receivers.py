@@ -177,7 +177,7 @@ def slack() -> Iterator[Slack]:
 
 
 def shipped(place: Path, slack_url: str, *, on: tuple[str, ...] = (), changed: Mapping[str, str] | None = None) -> Path:
-    """Our files, copied: with ways switched ``on`` as a person does it, and with other texts where a test needs them."""
+    """Our files, copied: with ways switched ``on`` as a person does it, and other texts where a test needs them."""
     shutil.copytree(DEPLOY, place / "alertmanager", dirs_exist_ok=True)
     secrets = place / "secrets"
     secrets.mkdir(exist_ok=True)

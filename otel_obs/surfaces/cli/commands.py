@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "store": "upkeep:store",
     "migrate": "migrate:migrate",
     "demo": "demo:demo",
+    "alerts": "alerts:alerts",
     "doctor": "doctor:doctor",
     "completion": "completion:completion",
 }
