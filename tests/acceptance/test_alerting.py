@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(400)
-# Windows of seconds; what stands for hours is proven by promtool. Whatever these rules could say beside the two alerts in
-# question is left as it is.
+# Windows of seconds; what stands for hours is proven by promtool.
 THRESHOLDS = {
     "evaluation_interval": "1s",
     "rejection_window": "20s",

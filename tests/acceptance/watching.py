@@ -110,7 +110,8 @@ class Prometheus(line.Process):  # type: ignore[name-defined,misc]
     def start(self) -> Self:
         self.run(
             [
-                PROMETHEUS, f"--config.file={self.place / 'prometheus.yml'}", f"--storage.tsdb.path={self.place / 'data'}",
+                PROMETHEUS, f"--config.file={self.place / 'prometheus.yml'}",
+                f"--storage.tsdb.path={self.place / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}", "--rules.alert.resend-delay=2s",
             ],
             {},

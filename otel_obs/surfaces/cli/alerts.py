@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from otel_obs.alerting.closed import closed
+from otel_obs.surfaces.cli.alerts_rules import default_thresholds, ls, rules, runbook
 from otel_obs.surfaces.cli.alerts_trial import trial
 
 
 @click.group()
 def alerts() -> None:
-    """Alerts: does a message arrive where somebody reads it, and when is it held back?"""
+    """Who is told what, without asking: the alerts, their thresholds, what to do then, and whether messages arrive."""
 
 
 @alerts.command(epilog="\b\nExample:\n  otel-obs alerts calendar XNYS")
@@ -23,4 +24,5 @@ def calendar(exchange: str) -> None:
     click.echo(closed(exchange).text(), nl=False)
 
 
-alerts.add_command(trial)
+for command in (ls, runbook, rules, default_thresholds, trial):
+    alerts.add_command(command)

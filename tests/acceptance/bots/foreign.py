@@ -52,12 +52,12 @@ def stock() -> None:
                     "instrument.symbol": "BTCUSDT", "order.side": "buy", "decision.inputs": json.dumps({"rsi": 71.5}),
                 }
             )  # fmt: skip
-            verdict = "pass" if spread <= 5 else "deny"  # noqa: PLR2004 - the gate's limit
+            verdict = "pass" if spread <= 5 else "deny"
             decision.add_event(
                 "gate.evaluated",
                 {
-                    "gate.name": "spread_guard", "gate.verdict": verdict, "gate.observed": spread, "gate.threshold": 5.0,
-                    "gate.comparison": "at_most", "gate.unit": "bps",
+                    "gate.name": "spread_guard", "gate.verdict": verdict, "gate.observed": spread,
+                    "gate.threshold": 5.0, "gate.comparison": "at_most", "gate.unit": "bps",
                 },
                 timestamp=at,
             )  # fmt: skip
