@@ -110,12 +110,12 @@ class Cluster:
 
     def first(self) -> list[str]:
         """Create the database, and the history of migrations on every server."""
-        return [
-            f"CREATE DATABASE IF NOT EXISTS {DATABASE} {self._everywhere} ENGINE = Atomic",
+        history = (
             f"CREATE TABLE IF NOT EXISTS {DATABASE}.{HISTORY} {self._everywhere}\n(\n    version UInt32,\n"
             "    name String,\n    sha256 String,\n    applied_at DateTime('UTC') DEFAULT now('UTC')\n)\n"
-            f"ENGINE = Replicated{_ENGINE}({_OF_ALL})\nORDER BY version",
-        ]
+            f"ENGINE = Replicated{_ENGINE}({_OF_ALL})\nORDER BY version"
+        )
+        return [f"CREATE DATABASE IF NOT EXISTS {DATABASE} {self._everywhere} ENGINE = Atomic", history]
 
     def statements(self, text: str) -> list[str]:
         """Say a migration's statement for this cluster, as one or more.
@@ -167,7 +167,7 @@ class Cluster:
 
     def _change(self, reading: _Reading) -> list[str]:
         name = reading.name()
-        what = (reading.tokens[reading.at].word, reading.tokens[reading.at + 1].word)
+        what = tuple(token.word for token in reading.tokens[reading.at : reading.at + 2])
         everywhere = _Edit(name.start, name.end, f"{DATABASE}.{name.text} {self._everywhere}")
         if what == ("MODIFY", "QUERY") and name.text not in SHARDED_BY:
             return [reading.edited([everywhere, *_sources(reading)])]
@@ -216,7 +216,8 @@ def _sources(reading: _Reading) -> list[_Edit]:
     edits = []
     opened: list[str] = []
     before = ""
-    for token, following in pairwise(reading.tokens[reading.at :]):
+    rest = reading.tokens[reading.at :]
+    for at, token in enumerate(rest):
         if token.text in {"(", "[", "{"}:
             opened.append(before)
         elif token.text in {")", "]", "}"}:
@@ -224,9 +225,12 @@ def _sources(reading: _Reading) -> list[_Edit]:
         elif token.word == "JOIN" and before != "ARRAY":
             raise reading.refusal("a view that joins, whose other side may be on another shard")
         elif token.word == "FROM" and not (opened and opened[-1] in _TAKING_FROM):
-            if following.text not in SHARDED_BY:
-                raise reading.refusal(f"it reads {following.text}, which is no table of ours")
-            edits.append(_Edit(following.start, following.end, _local(following)))
+            source, *following = rest[at + 1 :]
+            if source.text not in SHARDED_BY:
+                raise reading.refusal(f"it reads {source.text}, which is no table of ours")
+            if following and following[0].text == ",":
+                raise reading.refusal("it reads a list of tables")
+            edits.append(_Edit(source.start, source.end, _local(source)))
         before = token.word
     if len(edits) != 1:
         raise reading.refusal(f"it reads {len(edits)} tables, where a view reads one")

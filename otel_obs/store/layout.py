@@ -41,7 +41,7 @@ class _Server:
 
     @property
     def is_of_a_cluster(self) -> bool:
-        return ALL_SHARDS in self.history
+        return ALL_SHARDS in self.history or bool(self.distributed)
 
     @property
     def cluster(self) -> str:

@@ -119,7 +119,7 @@ def ddl(migration: Migration, *, cluster: str = "") -> list[str]:
     if cluster:
         own = [each for text in own for each in Cluster(name=cluster).statements(text)]
     record = (
-        f"INSERT INTO {DATABASE}.schema_migrations (version, name, sha256) "  # noqa: S608
+        f"INSERT INTO {DATABASE}.schema_migrations (version, name, sha256) "
         f"SELECT {migration.version}, '{migration.name}', '{migration.sha256}'"
     )
     return [*own, record]
