@@ -16,6 +16,7 @@ from otel_obs.reports.run import run
 from otel_obs.store.client import open_directory
 from otel_obs.store.cluster import SHARDED_BY, Cluster
 from otel_obs.store.migrate import check, migrate, migrations, script
+from otel_obs.store.upkeep import retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -230,3 +231,9 @@ def test_a_server_of_a_cluster_is_not_changed_alone_nor_as_one_of_another_cluste
         migrate(pair, cluster="other")
     for caught in (alone, other):
         assert "otel-obs migrate --cluster pair" in caught.value.fix
+
+
+def test_upkeep_of_one_server_does_not_look_after_one_shard_as_if_it_were_all(pair: Client) -> None:
+    migrate(pair, cluster="pair")
+    with pytest.raises(StoreError, match="one shard of it only"):
+        retention.in_force(pair)
