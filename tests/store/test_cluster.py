@@ -140,6 +140,7 @@ def test_every_report_says_of_two_shards_what_it_says_of_one_server(
         otlp.insert(pair, table, rows[len(rows) // 2 :])
         pair.command(f"INSERT INTO alone.{table} SELECT * FROM otel.{table}_local")
     _lies_on_both_shards(pair)
+    _lies_where_it_was_derived(pair)
     # what was derived may be copied as well: it meets its own kind
     for table in ("decisions", "orders", "health_snapshots"):
         pair.command(f"INSERT INTO otel.{table} SELECT * FROM alone.{table}")
@@ -202,6 +203,23 @@ def _lies_on_both_shards(client: Client) -> None:
         [[alone]] = client.query(f"SELECT count() FROM alone.{table} FINAL").result_rows
         assert (rows, shards) == (alone, 2), table
         assert rows > 0
+
+
+def _lies_where_it_was_derived(client: Client) -> None:
+    """Views put a row beside the raw one; the table's own key must look for it there."""
+    for raw, of_raw, of_typed, derived in (
+        ("otel_traces", "TraceId, SpanId", "trace_id, span_id", ("decisions", "gates", "traces", "stages")),
+        ("otel_logs", "record_hash", "record_hash", ("orders", "fills", "health_snapshots")),
+    ):
+        for typed in derived:
+            [[apart, together]] = client.query(
+                f"SELECT countIf(r.place != t.place), countIf(r.place = t.place) "
+                f"FROM (SELECT tuple({of_raw}) AS id, {SHARDED_BY[raw]} AS place FROM alone.{raw}) AS r "
+                f"INNER JOIN (SELECT tuple({of_typed}) AS id, {SHARDED_BY[typed]} AS place FROM alone.{typed}) AS t "
+                "ON r.id = t.id"
+            ).result_rows
+            assert apart == 0, typed
+            assert together > 0, typed
 
 
 def test_a_second_run_finds_nothing_to_do(pair: Client) -> None:
