@@ -18,14 +18,15 @@ _HOW_TO: Final = "docs/how-to/run-on-a-cluster.md"
 _CLUSTERS: Final = "SELECT DISTINCT cluster FROM system.clusters ORDER BY cluster"
 _SERVERS: Final = """
 SELECT
-    concat(host, ' (shard ', toString(shard), ')') AS server,
+    server,
     anyIf(engine, name = {{history:String}}) AS history,
     anyIf(engine, engine LIKE 'Distributed(%') AS distributed
 FROM
 (
-    SELECT hostName() AS host, {shard} AS shard, '' AS name, '' AS engine FROM {one}
+    SELECT concat(hostName(), ':', toString(tcpPort())) AS server, '' AS name, '' AS engine FROM {one}
     UNION ALL
-    SELECT hostName(), {shard}, name, engine_full FROM {tables} WHERE database = {{database:String}}
+    SELECT concat(hostName(), ':', toString(tcpPort())), name, engine_full FROM {tables}
+    WHERE database = {{database:String}}
 )
 GROUP BY server
 ORDER BY server
@@ -89,9 +90,7 @@ def _is_known(client: Client, cluster: str) -> None:
 
 def _servers(client: Client, cluster: str) -> list[_Server]:
     everywhere = f"clusterAllReplicas({string(cluster)}, system.{{}})" if cluster else "system.{}"
-    query = _SERVERS.format(
-        one=everywhere.format("one"), tables=everywhere.format("tables"), shard="shardNum()" if cluster else "0"
-    )
+    query = _SERVERS.format(one=everywhere.format("one"), tables=everywhere.format("tables"))
     rows = client.query(query, parameters={"database": DATABASE, "history": HISTORY}).result_rows
     return [_Server(name=name, history=history, distributed=distributed) for name, history, distributed in rows]
 
