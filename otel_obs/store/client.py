@@ -23,8 +23,14 @@ READER: Final = "reader"
 
 _AUTHENTICATION_FAILED: Final = 516
 
-# Of every query of ours: FINAL stays inside a partition, where our keys make a repeated row meet itself.
-_SETTINGS: Final = {"do_not_merge_across_partitions_select_final": 1, "max_partitions_per_insert_block": 0}
+# Of every query of ours: FINAL stays inside a partition, where our keys make a repeated row meet itself. On a cluster a
+# subquery is asked of all shards, once, and an insert is done when the shards have it.
+_SETTINGS: Final = {
+    "do_not_merge_across_partitions_select_final": 1,
+    "max_partitions_per_insert_block": 0,
+    "distributed_product_mode": "global",
+    "distributed_foreground_insert": 1,
+}
 _PARAMETER: Final = re.compile(r"\{(\w+):")
 
 

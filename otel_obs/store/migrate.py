@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import SchemaError, StoreError
 from otel_obs.store.client import DATABASE
+from otel_obs.store.cluster import Cluster
+from otel_obs.store.layout import fits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clickhouse_connect.driver.client import Client
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -71,15 +75,18 @@ def applied(client: Client) -> dict[int, tuple[str, str]]:
     return {int(version): (str(name), str(sha256)) for version, name, sha256 in rows}
 
 
-def check(client: Client) -> list[Migration]:
-    """Return what is still to be applied.
+def check(client: Client, *, cluster: str = "") -> list[Migration]:
+    """Return what is still to be applied, to one server or to all of a cluster.
 
     Raises:
-        SchemaError: the store is newer than this program, or a file was changed after it had been applied.
+        SchemaError: the store is newer than this program, a file was changed after it had been applied, or the store
+            is laid out in another way (one server, or a cluster) than is asked for.
+        StoreError: the server knows no such cluster.
 
     """
     ours = {migration.version: migration for migration in migrations()}
     theirs = applied(client)
+    fits(client, cluster=cluster)
     if newer := sorted(theirs.keys() - ours.keys()):
         raise SchemaError(
             f"The store has the schema of a newer otel_obs (migration {theirs[newer[-1]][0]}).",
@@ -94,30 +101,67 @@ def check(client: Client) -> list[Migration]:
     return [ours[version] for version in sorted(ours.keys() - theirs.keys())]
 
 
-def migrate(client: Client) -> list[str]:
+def preparation(*, cluster: str = "") -> list[str]:
+    """Return the statements that come before all migrations: the database, and where they are recorded."""
+    if cluster:
+        return Cluster(name=cluster).first()
+    return [f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic", _HISTORY.format(database=DATABASE).strip()]
+
+
+def ddl(migration: Migration, *, cluster: str = "") -> list[str]:
+    """Return all that is run for one migration, its record last.
+
+    Raises:
+        SchemaError: the migration has no form for a cluster.
+
+    """
+    own = migration.statements()
+    if cluster:
+        own = [each for text in own for each in Cluster(name=cluster).statements(text)]
+    record = (
+        f"INSERT INTO {DATABASE}.schema_migrations (version, name, sha256) "
+        f"SELECT {migration.version}, '{migration.name}', '{migration.sha256}'"
+    )
+    return [*own, record]
+
+
+def script(those: Sequence[Migration], *, cluster: str = "") -> str:
+    """Return the text that ``migrate`` runs for these migrations, for a ClickHouse client or a reader.
+
+    Raises:
+        SchemaError: a migration has no form for a cluster.
+
+    """
+    if not those:
+        return ""
+    parts = [*preparation(cluster=cluster), *([] if cluster else [f"USE {DATABASE}"])]
+    for migration in those:
+        first, *others = ddl(migration, cluster=cluster)
+        parts += [f"-- {migration.name}\n{first}", *others]
+    return "".join(f"{part};\n\n" for part in parts).removesuffix("\n")
+
+
+def migrate(client: Client, *, cluster: str = "") -> list[str]:
     """Bring the store to this version's schema; returns the names of what was applied. Running it again does nothing.
 
     Each file is recorded after its last statement; an interrupted one is run again from its start, which its
-    ``IF NOT EXISTS`` allow.
+    ``IF NOT EXISTS`` allow. With ``cluster``, all servers of that cluster are changed, through this one.
 
     Raises:
         SchemaError: see ``check``.
-        StoreError: a statement was refused.
+        StoreError: a statement was refused, or the server knows no such cluster.
 
     """
-    pending = check(client)
+    pending = check(client, cluster=cluster)
     try:
-        client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic")
-        client.command(_HISTORY.format(database=DATABASE))
+        for text in preparation(cluster=cluster):
+            client.command(text)
         client.database = DATABASE
         for migration in pending:
-            for text in migration.statements():
+            for text in ddl(migration, cluster=cluster):
                 client.command(text)
-            client.command(
-                "INSERT INTO schema_migrations (version, name, sha256) "
-                "SELECT {version:UInt32}, {name:String}, {sha256:String}",
-                parameters={"version": migration.version, "name": migration.name, "sha256": migration.sha256},
-            )
+    except SchemaError:
+        raise
     except Exception as error:
         raise StoreError(f"A migration was refused: {error}") from error
     return [migration.name for migration in pending]

@@ -77,5 +77,39 @@ def test_a_server_that_is_newer_is_left_as_it_is(server: str) -> None:
     assert "9001_future.sql" in _migrate("--url", server, code=1).stderr
 
 
+def test_the_ddl_is_printed_without_a_server_whole_and_ready_to_be_run(server: str, tmp_path: Path) -> None:
+    text = _migrate("--sql").stdout
+    client = connect(server)
+    for statement in text.split(";\n"):
+        if statement.strip() and not statement.strip().startswith("USE "):
+            client.command(statement)
+        else:
+            client.database = "otel"
+    client.close()
+    assert _named("--url", server) == []
+    assert _migrate("--sql", "--dry-run", "--url", server).stdout == ""
+
+
+def test_the_ddl_of_a_dry_run_is_what_the_server_lacks(server: str) -> None:
+    assert _migrate("--sql", "--dry-run", "--url", server).stdout == _migrate("--sql").stdout
+    _migrate("--url", server)
+    client = connect(server)
+    client.command("ALTER TABLE otel.schema_migrations DELETE WHERE version > 6 SETTINGS mutations_sync = 2")
+    client.close()
+    text = _migrate("--sql", "--dry-run", "--url", server).stdout
+    assert "health_snapshots" in text
+    assert "otel_traces\n(" not in text
+
+
+def test_a_cluster_is_in_the_ddl_and_one_that_the_server_does_not_know_is_told_with_those_that_it_knows(
+    server: str,
+) -> None:
+    assert "otel_traces_local ON CLUSTER 'analytics'" in _migrate("--cluster", "analytics", "--sql").stdout
+    refused = _migrate("--cluster", "analytics", "--url", server, code=1).stderr
+    assert "no cluster 'analytics'; it knows none" in refused
+    assert "remote_servers" in refused
+    _migrate("--sql", "--json", code=2)
+
+
 def test_nobody_there_is_told_in_one_line() -> None:
     assert "No store answers at http://127.0.0.1:9" in _migrate("--url", "http://127.0.0.1:9", code=1).stderr

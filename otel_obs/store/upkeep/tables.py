@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_obs.errors import QuestionError, StoreError
 from otel_obs.store.client import DATABASE
+from otel_obs.store.cluster import LOCAL
 from otel_obs.store.upkeep.asking import quoted, rows
 from otel_obs.store.upkeep.periods import Period, in_force
 
@@ -60,7 +61,8 @@ def tables(client: Client, *, database: str = DATABASE) -> list[Table]:
     """Return every table that keeps rows by their arrival, in order of their names.
 
     Raises:
-        StoreError: there is none: the store has no schema.
+        StoreError: there is none: the store has no schema; or it is laid out for a cluster, of which this would be
+            one shard.
 
     """
     found = []
@@ -81,6 +83,11 @@ def tables(client: Client, *, database: str = DATABASE) -> list[Table]:
     if not found:
         raise StoreError(
             f"The store has no tables of otel_obs in database {database}.", fix="Start it with `otel-obs up`."
+        )
+    if any(table.name.endswith(LOCAL) for table in found):
+        raise StoreError(
+            "The store is laid out for a cluster, and this command would look after one shard of it only.",
+            fix="Use ON CLUSTER, and BACKUP of the servers themselves: docs/how-to/run-on-a-cluster.md.",
         )
     return found
 
