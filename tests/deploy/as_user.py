@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as XML
+from xml.etree import ElementTree as ET
 
 import clickhouse_connect
 
@@ -38,15 +38,15 @@ def configuration(place: Path, users: Path, user: str) -> Path:
     """A server's configuration with our users, where `default` is ``user``; `as it is` changes nothing."""
     text = users.read_text(encoding="utf-8")
     if user != "as it is":
-        tree = XML.fromstring(text)
+        tree = ET.fromstring(text)
         them = tree.find("users")
         same = copy.deepcopy(them.find(user))
         same.tag = "default"
         same.remove(same.find("password_sha256_hex"))
-        XML.SubElement(same, "password")
+        ET.SubElement(same, "password")
         them.remove(them.find("default"))
         them.append(same)
-        text = XML.tostring(tree, encoding="unicode")
+        text = ET.tostring(tree, encoding="unicode")
     (place / "users.d").mkdir(parents=True, exist_ok=True)
     (place / "users.d" / "otel_obs.xml").write_text(text, encoding="utf-8")
     (place / "users.xml").write_text(STOCK, encoding="utf-8")
@@ -60,7 +60,7 @@ def asked(client: Any, statement: str) -> str:
     try:
         if statement == "migrate":
             return str(len(migrate(client)))
-        if statement.startswith("reports"):
+        if statement == "reports":
             client.database = DATABASE
             found = {
                 row.name: run(client, row, WINDOW) for row in REPORTS if {"from"} <= {p.name for p in row.parameters}
@@ -71,7 +71,7 @@ def asked(client: Any, statement: str) -> str:
             client.database = DATABASE
             return str(backup(client, Path(path)) if word == "backup" else restore(client, Path(path)))
         return str(client.query(statement).result_rows)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the answer is looked at by the test
         return f"refused: {error}".splitlines()[0]
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as XML
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -83,7 +83,8 @@ def test_the_writer_stores_and_changes_nothing_that_is_stored(written: Path) -> 
     for refused in _says(
         written, "writer", "DROP TABLE otel.decisions", "TRUNCATE TABLE otel.otel_traces",
         "ALTER TABLE otel.decisions DELETE WHERE 1", "CREATE TABLE otel.x (a Int8) ENGINE = Memory",
-        "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", "SELECT * FROM file('/etc/passwd', 'CSV', 'a String')",
+        "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
+        "SELECT * FROM file('/etc/passwd', 'CSV', 'a String')",
     ):  # fmt: skip
         assert "Not enough privileges" in refused
 
@@ -126,15 +127,15 @@ def test_the_owner_backs_up_and_puts_back_and_has_nothing_beyond_our_databases(w
 
 
 @pytest.fixture(scope="module")
-def config() -> XML.Element:
-    return XML.parse(CONFIG).getroot()
+def config() -> ET.Element:
+    return ET.parse(CONFIG).getroot()
 
 
-def _logs(config: XML.Element) -> dict[str, XML.Element]:
+def _logs(config: ET.Element) -> dict[str, ET.Element]:
     return {element.tag: element for element in config if element.tag.endswith("_log")}
 
 
-def test_every_log_of_the_server_about_itself_ends_or_is_off(config: XML.Element, tmp_path: Path) -> None:
+def test_every_log_of_the_server_about_itself_ends_or_is_off(config: ET.Element, tmp_path: Path) -> None:
     kept = {name: log for name, log in _logs(config).items() if "remove" not in log.attrib}
     assert {"query_log", "part_log", "error_log"} <= kept.keys()
     statements = []
@@ -148,7 +149,7 @@ def test_every_log_of_the_server_about_itself_ends_or_is_off(config: XML.Element
     assert answers == [""] * len(statements)
 
 
-def test_no_log_that_the_stock_server_writes_is_forgotten(config: XML.Element) -> None:
+def test_no_log_that_the_stock_server_writes_is_forgotten(config: ET.Element) -> None:
     stock = {  # sections of the server's own config.xml
         "asynchronous_insert_log", "asynchronous_metric_log", "backup_log", "blob_storage_log", "crash_log",
         "error_log", "latency_log", "metric_log", "opentelemetry_span_log", "part_log", "processors_profile_log",
@@ -158,12 +159,12 @@ def test_no_log_that_the_stock_server_writes_is_forgotten(config: XML.Element) -
     assert stock <= _logs(config).keys()
 
 
-def test_every_setting_of_the_server_is_one_that_the_engine_knows(config: XML.Element, tmp_path: Path) -> None:
+def test_every_setting_of_the_server_is_one_that_the_engine_knows(config: ET.Element, tmp_path: Path) -> None:
     ask = _engine(tmp_path)
     sections = {"logger", "prometheus", "mysql_port", "postgresql_port", "interserver_http_port", *_logs(config)}
     known = set(ask("SELECT name FROM system.server_settings")[0].split())
     assert {element.tag for element in config} - sections <= known
-    profiles = XML.parse(USERS).getroot().find("profiles")
+    profiles = ET.parse(USERS).getroot().find("profiles")
     named = {setting.tag for profile in profiles for setting in profile} - {"constraints"}
     assert named <= set(ask("SELECT name FROM system.settings")[0].split())
 
