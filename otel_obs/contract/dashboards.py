@@ -1,4 +1,4 @@
-"""DASHBOARDS: the fixed names by which alerts, links and Grafana's files find a dashboard."""
+"""The fixed names by which alerts, links and Grafana's files find a dashboard, and dashboards their data."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ class Dashboard(StrEnum):
     HEALTH = "otel-obs-health"
     PIPELINE = "otel-obs-pipeline"
     QUALITY = "otel-obs-quality"
+
+
+class DataSource(StrEnum):
+    """The UID of a data source in Grafana; dashboards name it."""
+
+    STORE = "otel-obs-clickhouse"
+    METRICS = "otel-obs-prometheus"
