@@ -71,7 +71,8 @@ def _answer(outcome: Outcome, url: str, wait: float) -> Answer[Any]:
     phases = {"firing": outcome.firing, "resolved": outcome.resolved or ()}
     fix = "" if outcome.delivered else _fix(outcome, wait)
     return Answer(
-        sentence=_sentence(outcome) + (f" {fix}" if fix else ""),
+        sentence=_sentence(outcome),
+        text=fix,
         tables=[
             Table(
                 columns=("message", "way", "taken", "refused"),
