@@ -45,7 +45,7 @@ def trial(
 ) -> None:
     """Send one alert, marked as a test, and see that it arrives where people read it.
 
-    It goes to Alertmanager as Prometheus would send it and resolves by itself within a minute. Exit code 1 if it is
+    It goes to Alertmanager as Prometheus would send it and resolves by itself in about a minute. Exit code 1 if it is
     not delivered.
     """
     alertmanager = Alertmanager(url or settings.resolve(enabled=True).alertmanager_url)
@@ -71,7 +71,8 @@ def _answer(outcome: Outcome, url: str, wait: float) -> Answer[Any]:
     phases = {"firing": outcome.firing, "resolved": outcome.resolved or ()}
     fix = "" if outcome.delivered else _fix(outcome, wait)
     return Answer(
-        sentence=_sentence(outcome) + (f" {fix}" if fix else ""),
+        sentence=_sentence(outcome),
+        text=fix,
         tables=[
             Table(
                 columns=("message", "way", "taken", "refused"),
@@ -108,7 +109,7 @@ def _sentence(outcome: Outcome) -> str:
     if not outcome.delivered:
         return f"Not delivered: {to}."
     ways = ", ".join(each.way for each in outcome.firing)
-    end = "and its end too" if outcome.resolved else "and it resolves by itself within a minute"
+    end = "and its end too" if outcome.resolved else "and it resolves by itself in about a minute"
     return f"Delivered: {to}. Taken by {ways} after {outcome.seconds:.1f} s, {end}."
 
 
