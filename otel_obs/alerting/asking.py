@@ -104,7 +104,7 @@ def ask(url: str, path: str) -> Any:
     if reply.status in {401, 403}:
         raise UnansweredError(
             f"{place} lets nobody in without the right password (HTTP {reply.status})",
-            fix="Put user and password into the URL: http://user:password@host:port.",
+            fix="Put them into its URL: user, a colon, password and @ before the host.",
         )
     with suppress(ValueError):
         if reply.status == _OK:

@@ -58,13 +58,13 @@ class PrometheusStanding:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertmanagerStanding:
-    """Whom Alertmanager would tell, by what, and how that went since it started: integration → (tried, failed)."""
+    """Whom Alertmanager would tell, by what, and how its attempts went since it started: (all, failed)."""
 
     url: str
     version: str
     receivers: list[str]
     integrations: list[str]
-    notifications: dict[str, tuple[int, int]] = field(default_factory=dict)
+    attempts: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def prometheus(url: str) -> PrometheusStanding:
@@ -148,11 +148,11 @@ def alertmanager(url: str) -> AlertmanagerStanding:
         version=status.get("versionInfo", {}).get("version", ""),
         receivers=[row["name"] for row in ask(url, "/api/v2/receivers") if row["name"].lower() not in _NOBODY],
         integrations=sorted(set(_INTEGRATION.findall(status["config"].get("original", "")))),
-        notifications=_notifications(get(url, "/metrics").text),
+        attempts=_attempts(get(url, "/metrics").text),
     )
 
 
-def _notifications(text: str) -> dict[str, tuple[int, int]]:
+def _attempts(text: str) -> dict[str, tuple[int, int]]:
     def by_integration(name: str) -> dict[str, int]:
         found: dict[str, int] = {}
         for labels, value in samples(text, name):
@@ -161,8 +161,8 @@ def _notifications(text: str) -> dict[str, tuple[int, int]]:
         return found
 
     tried, failed = (
-        by_integration("alertmanager_notifications_total"),
-        by_integration("alertmanager_notifications_failed_total"),
+        by_integration("alertmanager_notification_requests_total"),
+        by_integration("alertmanager_notification_requests_failed_total"),
     )
     return {name: (count, failed.get(name, 0)) for name, count in tried.items() if count}
 

@@ -175,8 +175,8 @@ def _alertmanager(found: standing.AlertmanagerStanding) -> Iterator[Finding]:
             "receivers", "none that tells anybody", ok=False,
             fix="Give a receiver of alertmanager.yml a way (slack_configs …), and a route to it.",
         )  # fmt: skip
-    for name, (tried, failed) in sorted(found.notifications.items()):
+    for name, (tried, failed) in sorted(found.attempts.items()):
         yield _alerted(
-            f"sent by {name}", f"{tried - failed} of {tried} notifications since it started", ok=failed < tried,
+            f"sent by {name}", f"{tried - failed} of {tried} attempts got through since it started", ok=failed < tried,
             fix="Its log says why: `Notify for alerts failed`." if failed else "",
         )  # fmt: skip
