@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.alerting.asking import UnansweredError, ask, get, shown
 from otel_obs.contract.alerts.alert import LOOK, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OURS: Final = "otel_obs"  # the names of our groups of rules begin so
 _NOBODY: Final = frozenset({"null", "none", "blackhole"})  # receivers that are there to tell nobody
@@ -74,6 +78,11 @@ def prometheus(url: str) -> PrometheusStanding:
         UnansweredError: nobody answers, or it is no Prometheus.
 
     """
+    with _only_its_own_words(url):
+        return _prometheus(url)
+
+
+def _prometheus(url: str) -> PrometheusStanding:
     before = time.time()
     now = _data(url, "/api/v1/query?query=time()")
     after = time.time()
@@ -81,10 +90,7 @@ def prometheus(url: str) -> PrometheusStanding:
     rules = [rule for group in groups for rule in group["rules"]]
     active = _data(url, "/api/v1/targets?state=active")["activeTargets"]
     alertmanagers = _data(url, "/api/v1/alertmanagers")["activeAlertmanagers"]
-    try:
-        told = float(now["result"][1])
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise _unknown(url) from None
+    told = float(now["result"][1])
     return PrometheusStanding(
         url=shown(url),
         groups=[group["name"] for group in groups],
@@ -97,14 +103,19 @@ def prometheus(url: str) -> PrometheusStanding:
     )
 
 
-def _unknown(url: str) -> UnansweredError:
-    return UnansweredError(f"{shown(url)} answers, and not as Prometheus does")
+@contextmanager
+def _only_its_own_words(url: str) -> Iterator[None]:
+    """Whoever answers otherwise than is documented is somebody else."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise UnansweredError(f"{shown(url)} answers, and not as was asked", fix="Is it another program?") from None
 
 
 def _data(url: str, path: str) -> Any:
     answer = ask(url, path)
-    if not isinstance(answer, dict) or answer.get("status") != "success":
-        raise _unknown(url)
+    if answer["status"] != "success":
+        raise ValueError(answer["status"])
     return answer["data"]
 
 
@@ -137,17 +148,20 @@ def alertmanager(url: str) -> AlertmanagerStanding:
         UnansweredError: nobody answers, it is not ready, or it is no Alertmanager.
 
     """
-    ready = get(url, "/-/ready")
+    with _only_its_own_words(url):
+        return _alertmanager(url)
+
+
+def _alertmanager(url: str) -> AlertmanagerStanding:
     status = ask(url, "/api/v2/status")
-    if not isinstance(status, dict) or "config" not in status:
-        raise UnansweredError(f"{shown(url)} answers, and not as Alertmanager does")
+    ready = get(url, "/-/ready")
     if ready.status != 200:  # noqa: PLR2004 - HTTP's word for yes
         raise UnansweredError(f"{shown(url)} is not ready: HTTP {ready.status}")
     return AlertmanagerStanding(
         url=shown(url),
         version=status.get("versionInfo", {}).get("version", ""),
         receivers=[row["name"] for row in ask(url, "/api/v2/receivers") if row["name"].lower() not in _NOBODY],
-        integrations=sorted(set(_INTEGRATION.findall(status["config"].get("original", "")))),
+        integrations=sorted(set(_INTEGRATION.findall(status["config"]["original"]))),
         attempts=_attempts(get(url, "/metrics").text),
     )
 

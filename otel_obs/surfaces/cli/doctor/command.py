@@ -39,11 +39,17 @@ def examine(
     wanted = settings.resolve(refused=lambda _told_above: None, enabled=True)
     store = storage(wanted, url=url, data=data)  # opened first: what then passes is the span's time, not ours
     try:
-        way = yield from sending(wanted, send=send and not is_off(), store_ports=store.otlp_ports)
+        way = yield from sending(wanted, unsent=_unsent(send=send), store_ports=store.otlp_ports)
         yield from arriving(store, way, wait=wait, tick=tick)
     finally:
         store.close()
-    yield from watching(wanted, collector_is_used=not way.is_store)
+    yield from watching(wanted, collector_is_used=way.is_reached and not way.is_store)
+
+
+def _unsent(*, send: bool) -> str:
+    if not send:
+        return "--no-send only looks"
+    return "a bot here would send nothing, for recording is off" if is_off() else ""
 
 
 @contextmanager

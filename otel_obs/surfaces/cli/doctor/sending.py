@@ -81,12 +81,16 @@ class Sending:
     """Who was found at the other end, and what became of the marked span, where one was sent."""
 
     host: str
+    is_reached: bool
     is_store: bool
     sent: Sent | None
 
 
-def sending(wanted: Settings, *, send: bool, store_ports: frozenset[int]) -> Generator[Finding, None, Sending]:
-    """Look at the way out, and send the marked span. ``store_ports`` are those of a local store that is known."""
+def sending(wanted: Settings, *, unsent: str, store_ports: frozenset[int]) -> Generator[Finding, None, Sending]:
+    """Look at the way out, and send the marked span unless ``unsent`` says why not.
+
+    ``store_ports`` are those of a local store that is known.
+    """
     ways = list(dict.fromkeys(protocol.way(wanted, signal) for signal in protocol.SIGNALS))
     reached = []
     for way in ways:
@@ -104,19 +108,19 @@ def sending(wanted: Settings, *, send: bool, store_ports: frozenset[int]) -> Gen
         yield _finding("who takes it", "the local store itself (otel-obs up): no collector is in between")
     if not reached[0]:
         yield _finding("span sent", "not sent: nobody takes it")
-        return Sending(host=host, is_store=is_store, sent=None)
+        return Sending(host=host, is_reached=reached[0], is_store=is_store, sent=None)
     if reply is not None and reply.ahead is not None and not is_store:
         yield clock(Hop.BOT, f"the clock at {host}", reply.ahead)
-    if not send:
-        yield _finding("span sent", "none: --no-send only looks")
-        return Sending(host=host, is_store=is_store, sent=None)
+    if unsent:
+        yield _finding("span sent", f"none: {unsent}")
+        return Sending(host=host, is_reached=reached[0], is_store=is_store, sent=None)
     try:
         sent = send_marked(wanted)
     except MissingExtraError as error:
         yield _finding("span sent", f"not sent: {error.what}", ok=False, fix=error.fix)
-        return Sending(host=host, is_store=is_store, sent=None)
+        return Sending(host=host, is_reached=reached[0], is_store=is_store, sent=None)
     yield _outcome(way, sent)
-    return Sending(host=host, is_store=is_store, sent=sent)
+    return Sending(host=host, is_reached=reached[0], is_store=is_store, sent=sent)
 
 
 def _outcome(way: protocol.Way, sent: Sent) -> Finding:
