@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ _SPAN: Final = "otel-obs doctor"
 _HEADERS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _SHORTEST_SECRET: Final = 4
 _EXPORTERS: Final = "opentelemetry.exporter"
+_RETRYING: Final = re.compile(r",? retrying in [\d.]+s")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What became of it; ``told`` is what the exporter said, without secrets, where nobody took it."""
+    """What became of it; ``told`` is what the exporter said first, without secrets, where nobody took it."""
 
     trace_id: str
     is_accepted: bool
@@ -91,7 +93,7 @@ def send_marked(wanted: Settings) -> Sent:
         trace_id=f"{span.get_span_context().trace_id:032x}",
         is_accepted=sending.is_accepted,
         seconds=sending.seconds,
-        told="" if sending.is_accepted else _without_secrets(" ".join(dict.fromkeys(told)), wanted),
+        told="" if sending.is_accepted or not told else _without_secrets(_RETRYING.sub("", told[0]), wanted),
     )
 
 

@@ -209,9 +209,11 @@ def test_people_see_the_hops_one_after_the_other_and_nothing_wrong_is_without_it
     store = pipeline.store()
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": _to(store.ports["otlp_port"]), "OTEL_OBS_URL": store.url}
     lines = CliRunner().invoke(otel_obs, ["doctor"], env=env).stdout.splitlines()
+    assert len([text for text in lines if "span found" in text]) == 1
     headings = [text for text in lines if not text.startswith(" ")]
     assert headings == [
-        "settings here", "bot → collector", "collector → store", "→ Prometheus", "Prometheus → Alertmanager",
+        "settings here", "bot → collector", "collector → store", "bot, collector, store → Prometheus",
+        "Prometheus → Alertmanager",
     ]  # fmt: skip
     assert "\x1b" not in "".join(lines)
 
@@ -497,7 +499,7 @@ def test_prometheus_and_alertmanager_are_asked_what_they_scrape_and_whom_they_te
         of_prometheus = [about for about in told.wrong if about != "sent by webhook"]  # which may have failed by now
         assert of_prometheus == ["rule otel_obs:ill", "job store"], told.text
         assert "many-to-many" in told("rule otel_obs:ill")["found"]
-        assert told("rules")["found"] == "3 in 1 groups of ours"
+        assert told("rules")["found"] == "3 of ours, in otel_obs_test"
         assert told("job bots")["found"] == "1 of 1 up"
         [up, down] = [row["found"] for row in told.findings if row["about"] == "job store"]
         assert (up, "http://127.0.0.1:1/metrics is down" in down) == ("1 of 2 up", True)

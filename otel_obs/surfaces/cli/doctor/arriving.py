@@ -37,7 +37,7 @@ def arriving(found: Storage, sending: Sending, *, wait: float, tick: Callable[[f
         except OtelObsError as error:
             untold = _finding(_ABOUT, f"the store does not tell: {error.what}", ok=False, fix=error.fix)
     queue = Queue()
-    if not sending.is_store:
+    if sending.is_reached and not sending.is_store:
         of_collector, queue = collector(sending.host)
         yield of_collector
     if untold is not None:
@@ -47,7 +47,7 @@ def arriving(found: Storage, sending: Sending, *, wait: float, tick: Callable[[f
     elif not found.is_named:
         yield _finding(_ABOUT, "not looked for: no store is named")
     elif arrived is not None:
-        yield _finding(_ABOUT, f"in the store {arrived:.1f} s after it was taken")
+        yield _finding(_ABOUT, f"in the store {arrived:.2f} s after it was taken")
     elif found.store is None:
         yield _unsought(queue)
     elif sending.is_store:

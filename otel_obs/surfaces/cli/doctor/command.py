@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS: Final = 15.0
 _ABOUT_WIDTH: Final = 18
+_MARGIN: Final = 2 + len("wrong") + 2 + _ABOUT_WIDTH + 1
+_NARROWEST: Final = 40
+_OK: Final = ("ok   ", "green")
+_NOTE: Final = ("note ", "yellow")
+_WRONG: Final = ("wrong", "bold red")
 
 
 def examine(
@@ -52,22 +57,24 @@ def _unsent(*, send: bool) -> str:
     return "a bot here would send nothing, for recording is off" if is_off() else ""
 
 
-@contextmanager
-def _progress(wait: float, *, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """On a terminal: how long the span is waited for."""
-    if quiet or not (sys.stderr.isatty() and sys.stdout.isatty()):
-        yield lambda _seconds: None
-        return
-    status = Console(stderr=True).status("")
+class _Progress:
+    """On a terminal: how long the span is waited for, on a line that goes away."""
 
-    def tick(seconds: float) -> None:
-        status.start()
-        status.update(f"waiting for the span in the store: {seconds:.0f} s of {wait:.0f}")
+    def __init__(self, wait: float, *, quiet: bool) -> None:
+        is_seen = not quiet and sys.stderr.isatty() and sys.stdout.isatty()
+        self._status = Console(stderr=True).status("") if is_seen else None
+        self._wait = wait
 
-    try:
-        yield tick
-    finally:
-        status.stop()
+    def tick(self, seconds: float) -> None:
+        """Tell."""
+        if self._status is not None:
+            self._status.update(f"waiting for the span in the store: {seconds:.0f} s of {self._wait:.0f}")
+            self._status.start()
+
+    def end(self) -> None:
+        """Go away; a further tick brings it back."""
+        if self._status is not None:
+            self._status.stop()
 
 
 @click.command(
@@ -105,12 +112,16 @@ def doctor(
         raise click.UsageError("Give --url or --data, not both.")
     found: list[Finding] = []
     hop: Hop | None = None
-    with _progress(wait, quiet=as_json) as tick:
-        for finding in examine(url=url, data=data, send=not no_send, wait=wait, tick=tick):
+    progress = _Progress(wait, quiet=as_json)
+    try:
+        for finding in examine(url=url, data=data, send=not no_send, wait=wait, tick=progress.tick):
+            progress.end()
             found.append(finding)
             if not as_json:
                 _show(finding, is_first=finding.hop is not hop)
             hop = finding.hop
+    finally:
+        progress.end()
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
     if not all(finding.ok for finding in found):
@@ -121,7 +132,17 @@ def _show(finding: Finding, *, is_first: bool) -> None:
     out = console()
     if is_first:
         out.print(Text(finding.hop.heading, style="bold"))
-    mark = ("ok   ", "green") if finding.ok else ("wrong", "bold red")
-    out.print(Text.assemble("  ", mark, f"  {finding.about:<{_ABOUT_WIDTH}} {finding.found}"))
+    mark = _WRONG if not finding.ok else _NOTE if finding.fix else _OK
+    about = f"  {finding.about:<{_ABOUT_WIDTH}} "
+    out.print(Text.assemble("  ", mark, about, _wrapped(out, finding.found)), soft_wrap=True)
     if finding.fix:
-        out.print(Text(f"  {'':<5}  {'':<{_ABOUT_WIDTH}} {finding.fix}"))
+        out.print(Text(" " * _MARGIN + _wrapped(out, finding.fix)), soft_wrap=True)
+
+
+def _wrapped(out: Console, text: str) -> str:
+    """On a terminal: in lines under one another; in a pipe each finding is one line."""
+    if not out.is_terminal:
+        return text
+    width = max(_NARROWEST, out.width - _MARGIN)
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * _MARGIN).join(lines)

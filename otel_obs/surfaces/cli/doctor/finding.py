@@ -36,7 +36,7 @@ _HEADINGS: Final = {
     Hop.HERE: "settings here",
     Hop.BOT: "bot → collector",
     Hop.COLLECTOR: "collector → store",
-    Hop.PROMETHEUS: "→ Prometheus",
+    Hop.PROMETHEUS: "bot, collector, store → Prometheus",
     Hop.ALERTMANAGER: "Prometheus → Alertmanager",
 }
 

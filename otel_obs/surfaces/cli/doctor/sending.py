@@ -53,12 +53,17 @@ _FIXES: Final = (
         ),
     ),
     (
+        r"(?i)resolving|lookup|resolution|failed to connect|connection refused|unreachable",
+        "Its name or address does not lead anywhere from here: OTEL_EXPORTER_OTLP_ENDPOINT.",
+    ),
+    (
         _UNAVAILABLE,
         (
             "It is there and takes nothing more: its queue is full, its memory short, or its store away. Its log says "
             "which; docs/how-to/run-the-collector.md tells what to do."
         ),
     ),
+    (r"(?i)wrong.version.number", "It speaks without TLS: begin OTEL_EXPORTER_OTLP_ENDPOINT with http://."),
     (
         r"(?i)ssl|certificate|tls",
         (
@@ -128,7 +133,9 @@ def _outcome(way: protocol.Way, sent: Sent) -> Finding:
         return _finding("span sent", f"accepted in {sent.seconds * 1000:.0f} ms (trace {sent.trace_id})")
     told = sent.told or "the exporter does not say why"
     fix = next((fix for pattern, fix in _FIXES if re.search(pattern, told)), "Is it a collector, or `otel-obs up`?")
-    return _finding("span sent", f"refused at {shown(way.place)} after {sent.seconds:.1f} s: {told}", ok=False, fix=fix)
+    return _finding(
+        "span sent", f"not taken at {shown(way.place)} after {sent.seconds:.1f} s: {told}", ok=False, fix=fix
+    )
 
 
 def _address(way: protocol.Way) -> tuple[str, int]:

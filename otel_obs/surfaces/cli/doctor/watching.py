@@ -74,14 +74,17 @@ def _targets_of_ours(found: standing.PrometheusStanding) -> list[standing.Target
 def _prometheus(found: standing.PrometheusStanding, *, collector_is_used: bool) -> Iterator[Finding]:
     yield clock(Hop.PROMETHEUS, "its clock", found.ahead)
     if found.groups:
-        yield _scraped("rules", f"{found.rules} in {len(found.groups)} groups of ours")
+        yield _scraped("rules", f"{found.rules} of ours, in {', '.join(found.groups)}")
     else:
         yield _scraped(
             "rules", "none of ours: nobody is told of anything", ok=False,
             fix="Name deploy/prometheus/rules/*.yml under rule_files of prometheus.yml, and reload it.",
         )  # fmt: skip
     for rule, error in found.ill.items():
-        yield _scraped(f"rule {rule}", f"cannot be evaluated: {error}", ok=False, fix="promtool check rules names it.")
+        yield _scraped(
+            f"rule {rule}", f"cannot be evaluated: {error}", ok=False,
+            fix=f"Load the rules of this version, deploy/prometheus/rules/*.yml; {found.url}/rules shows what it has.",
+        )  # fmt: skip
     for job in (Job.BOTS, Job.COLLECTOR, Job.STORE):
         yield from _job(found, job, is_needed=job is not Job.COLLECTOR or collector_is_used)
     told = [alert for alert in found.firing if standing.is_for_somebody(alert)]
