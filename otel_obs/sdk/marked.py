@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from otel_obs.contract import semconv
+from otel_obs.errors import MissingExtraError
 from otel_obs.sdk import protocol
 from otel_obs.sdk.setup import span_exporter
 
@@ -33,7 +34,10 @@ _RETRYING: Final = re.compile(r",? retrying in [\d.]+s")
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What became of it; ``told`` is what the exporter said first, without secrets, where nobody took it."""
+    """What became of it; ``told`` is what the exporter said first, without secrets, where nobody took it.
+
+    Without ``trace_id`` there was not even an exporter.
+    """
 
     trace_id: str
     is_accepted: bool
@@ -64,7 +68,13 @@ def send_marked(wanted: Settings) -> Sent:
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
     with _listening() as told:
-        exporter = span_exporter(wanted)
+        try:
+            exporter = span_exporter(wanted)
+        except MissingExtraError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a variable that the exporter cannot use, as a bot would be told
+            return Sent(trace_id="", is_accepted=False, seconds=0.0, told=_without_secrets(str(error), wanted))
+        made = len(told)
 
         class Sending(SpanProcessor):
             """Sends at once, in the caller's thread."""
@@ -93,7 +103,7 @@ def send_marked(wanted: Settings) -> Sent:
         trace_id=f"{span.get_span_context().trace_id:032x}",
         is_accepted=sending.is_accepted,
         seconds=sending.seconds,
-        told="" if sending.is_accepted or not told else _without_secrets(_RETRYING.sub("", told[0]), wanted),
+        told="" if sending.is_accepted else _without_secrets(_RETRYING.sub("", next(iter(told[made:]), "")), wanted),
     )
 
 

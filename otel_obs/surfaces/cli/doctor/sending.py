@@ -34,7 +34,7 @@ _FIXES: Final = (
     (
         r"code: 401|UNAUTHENTICATED",
         (
-            "It wants a password: OTEL_EXPORTER_OTLP_HEADERS='authorization=Basic%20…'. See "
+            "It wants a password, or another one: OTEL_EXPORTER_OTLP_HEADERS='authorization=Basic%20…'. See "
             "docs/how-to/secure-the-store.md."
         ),
     ),
@@ -132,6 +132,9 @@ def _outcome(way: protocol.Way, sent: Sent) -> Finding:
     if sent.is_accepted:
         return _finding("span sent", f"accepted in {sent.seconds * 1000:.0f} ms (trace {sent.trace_id})")
     told = sent.told or "the exporter does not say why"
+    if not sent.trace_id:
+        fix = "One of OpenTelemetry's own variables, OTEL_EXPORTER_OTLP_…, has a value that its exporter does not know."
+        return _finding("span sent", f"not sent: {told}", ok=False, fix=fix)
     fix = next((fix for pattern, fix in _FIXES if re.search(pattern, told)), "Is it a collector, or `otel-obs up`?")
     return _finding(
         "span sent", f"not taken at {shown(way.place)} after {sent.seconds:.1f} s: {told}", ok=False, fix=fix
