@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OURS: Final = "otel_obs"  # the names of our groups of rules begin so
-_NOBODY: Final = frozenset({"null", "none", "blackhole"})  # receivers that are there to tell nobody
-_INTEGRATION: Final = re.compile(r"(?m)^\s*(?:- )?([a-z]+)_configs:\s*$")
+# Alertmanager tells its configuration as it writes it itself: what a list holds stands at its key's own margin.
+_RECEIVERS: Final = re.compile(r"(?ms)^receivers:\n(.*?)(?=^\w|\Z)")
+_RECEIVER: Final = re.compile(r"(?m)^- name: (.+)\n((?: .*\n?)*)")
+_WAY: Final = re.compile(r"(?m)^  ([a-z0-9]+)_configs:$")
 _SAMPLE: Final = re.compile(r"(?m)^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -62,12 +64,11 @@ class PrometheusStanding:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertmanagerStanding:
-    """Whom Alertmanager would tell, by what, and how its attempts went since it started: (all, failed)."""
+    """Whom Alertmanager would tell, and by what ways; how each way's attempts went since it started: (all, failed)."""
 
     url: str
     version: str
-    receivers: list[str]
-    integrations: list[str]
+    receivers: dict[str, list[str]]
     attempts: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -160,10 +161,16 @@ def _alertmanager(url: str) -> AlertmanagerStanding:
     return AlertmanagerStanding(
         url=shown(url),
         version=status.get("versionInfo", {}).get("version", ""),
-        receivers=[row["name"] for row in ask(url, "/api/v2/receivers") if row["name"].lower() not in _NOBODY],
-        integrations=sorted(set(_INTEGRATION.findall(status["config"]["original"]))),
+        receivers=_receivers(status["config"]["original"]),
         attempts=_attempts(get(url, "/metrics").text),
     )
+
+
+def _receivers(configuration: str) -> dict[str, list[str]]:
+    """Those that have a way to tell anybody."""
+    section = _RECEIVERS.search(configuration)
+    found = {name.strip("\"'"): _WAY.findall(rest) for name, rest in _RECEIVER.findall(section[1] if section else "")}
+    return {name: ways for name, ways in found.items() if ways}
 
 
 def _attempts(text: str) -> dict[str, tuple[int, int]]:

@@ -19,7 +19,7 @@ from otel_obs.surfaces.cli.doctor.here import here, is_off
 from otel_obs.surfaces.cli.doctor.sending import sending
 from otel_obs.surfaces.cli.doctor.storing import storage
 from otel_obs.surfaces.cli.doctor.watching import watching
-from otel_obs.surfaces.cli.exits import FAILED
+from otel_obs.surfaces.cli.exits import FAILED, INTERRUPTED
 from otel_obs.surfaces.cli.render import console
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def doctor(
             if not as_json:
                 _show(finding, is_first=finding.hop is not hop)
             hop = finding.hop
+    except KeyboardInterrupt:
+        context.exit(INTERRUPTED)
     finally:
         progress.end()
     if as_json:

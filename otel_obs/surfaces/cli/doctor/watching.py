@@ -171,8 +171,9 @@ def _ways_to_alertmanager(found: standing.PrometheusStanding) -> Iterator[Findin
 
 
 def _alertmanager(found: standing.AlertmanagerStanding) -> Iterator[Finding]:
-    if found.receivers and found.integrations:
-        yield _alerted("receivers", f"{', '.join(found.receivers)} (by {', '.join(found.integrations)})")
+    if found.receivers:
+        told = ", ".join(f"{name} by {' and '.join(ways)}" for name, ways in found.receivers.items())
+        yield _alerted("receivers", told)
     else:
         yield _alerted(
             "receivers", "none that tells anybody", ok=False,
