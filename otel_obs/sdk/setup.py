@@ -183,7 +183,7 @@ def _set_up_spans(wanted: Settings, resource: Resource) -> None:
         span_limits=span_limits(wanted),
     )
     queue = BatchSpanProcessor(
-        AcknowledgedSpans(partial(_span_exporter, wanted), _process.tally),
+        AcknowledgedSpans(partial(span_exporter, wanted), _process.tally),
         max_queue_size=wanted.max_queue,
         schedule_delay_millis=max(1.0, wanted.send_interval * 1000),
         max_export_batch_size=min(wanted.max_queue, 512),
@@ -220,7 +220,8 @@ def _set_up_logs(wanted: Settings, resource: Resource) -> None:
     _process.endings.append(Ending(provider.shutdown))
 
 
-def _span_exporter(wanted: Settings) -> SpanExporter:
+def span_exporter(wanted: Settings) -> SpanExporter:
+    """The exporter of spans that the settings and OpenTelemetry's variables ask for."""
     way = protocol.way(wanted, "TRACES")
     if way.protocol == protocol.GRPC:
         try:

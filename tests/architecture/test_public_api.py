@@ -16,8 +16,8 @@ def test_all_is_sorted_and_every_name_in_it_exists(name):
 
 def test_the_package_exports_nothing_that_is_not_in_all():
     module = importlib.import_module("otel_obs")
-    submodules = {"analytics", "codegen", "contract", "errors", "instrument", "query", "reports", "sdk", "settings",
-                  "store", "surfaces", "testing"}  # fmt: skip
+    submodules = {"alerting", "analytics", "codegen", "contract", "errors", "instrument", "query", "reports", "sdk",
+                  "settings", "store", "surfaces", "testing"}  # fmt: skip
     helpers = {"annotations", "TYPE_CHECKING", "Any"}
     visible = {name for name in vars(module) if not name.startswith(("_", "@"))} - submodules - helpers
     assert visible == set(module.__all__)

@@ -312,7 +312,7 @@ def test_the_version_is_told() -> None:
 
 
 def _doctor(*arguments: str | Path, **env: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    result = _cli("doctor", "--json", *arguments, env=env)
+    result = _cli("doctor", "--json", "--no-send", *arguments, env=env)
     return result.exit_code, {finding["about"]: finding for finding in json.loads(result.stdout)}
 
 
@@ -362,7 +362,7 @@ def test_doctor_names_what_keeps_records_from_arriving_and_the_way_out(
     wrong = found[about]
     assert (wrong["ok"], bool(wrong["fix"])) == (False, True)
     assert told in wrong["found"]
-    printed = _cli("doctor", env=given)
+    printed = _cli("doctor", "--no-send", env=given)
     assert printed.exit_code == 1
     assert "wrong" in printed.stdout
     assert "\x1b" not in printed.stdout

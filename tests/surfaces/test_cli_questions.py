@@ -182,9 +182,9 @@ def test_tail_tells_a_name_that_no_record_carries_so_far(url: str) -> None:
 
 
 def test_doctor_finds_the_store_that_is_asked_and_tells_bots_where_to_send(server: Server, url: str) -> None:
-    result = _cli("doctor", "--json", env={"OTEL_OBS_URL": url, "OTEL_OBS_DATA": ""})
+    result = _cli("doctor", "--json", "--no-send", env={"OTEL_OBS_URL": url, "OTEL_OBS_DATA": ""})
     found = {line["about"]: line for line in json.loads(result.stdout)}
     assert found["store"]["found"] == "answers; the latest record is of 2025-12-19 12:00:00 UTC"
-    wrong = _cli("doctor", "--json", env={"OTEL_OBS_URL": "http://127.0.0.1:1"})
+    wrong = _cli("doctor", "--json", "--no-send", env={"OTEL_OBS_URL": "http://127.0.0.1:1"})
     lost = {line["about"]: line for line in json.loads(wrong.stdout)}["store"]
     assert (wrong.exit_code, lost["ok"], "No store answers" in lost["found"]) == (1, False, True)
