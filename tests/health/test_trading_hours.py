@@ -59,7 +59,7 @@ def hands(tmp_path: Path) -> Hands:
 
 def until(scrape: Callable[[], Any], name: str, *, is_there: bool = True, **labels: str) -> Any:
     """The first scrape that has the series, or has it no more."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 60
     while ((found := scrape())(name, **labels) is not None) is not is_there and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
