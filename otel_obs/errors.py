@@ -65,8 +65,8 @@ class SchemaError(StoreError):
     """The schema in the store is newer than this program, or its history was changed."""
 
 
-class AlertmanagerError(OtelObsError):
-    """Alertmanager does not answer, refuses, or is something else."""
+class UnansweredError(OtelObsError):
+    """Nobody answered, or refused, or somebody else did than was asked."""
 
 
 class QuestionError(OtelObsError):

@@ -1,4 +1,4 @@
-"""One GET over HTTP, for what is asked how it stands: no proxy, no redirect, little patience, no secret in an error."""
+"""HTTP to Prometheus, Alertmanager, a collector: no proxy, no redirect, little patience, no secret in an error."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from otel_obs.errors import OtelObsError
+from prometheus_client.parser import text_string_to_metric_families
+
+from otel_obs.errors import UnansweredError
 
 _SECONDS: Final = 3.0
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _OK: Final = 200
-
-
-class UnansweredError(OtelObsError):
-    """Nobody answered, or somebody else did than was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +37,8 @@ def shown(url: str) -> str:
     return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
 
 
-def get(url: str, path: str = "") -> Reply:
-    """Ask ``url``, whose user and password go along, for ``path`` below it.
+def request(url: str, path: str = "", *, posted: str | None = None) -> Reply:
+    """Ask ``url``, whose user and password go along, for ``path`` below it, or post JSON there.
 
     Raises:
         UnansweredError: nobody answers, or not in HTTP.
@@ -52,7 +50,12 @@ def get(url: str, path: str = "") -> Reply:
         raise UnansweredError(f"{shown(url)} is no address: {error}.") from None
     try:
         before = time.time()
-        connection.request("GET", f"{parts.path.rstrip('/')}{path}" or "/", headers=_headers(parts))
+        place = f"{parts.path.rstrip('/')}{path}" or "/"
+        if posted is None:
+            connection.request("GET", place, headers=_headers(parts))
+        else:
+            sent = {"Content-Type": "application/json"} | _headers(parts)
+            connection.request("POST", place, posted.encode(), headers=sent)
         response = connection.getresponse()
         after = time.time()
         return Reply(
@@ -62,7 +65,7 @@ def get(url: str, path: str = "") -> Reply:
             ahead=_ahead(response.getheader("Date"), before, after),
         )
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnansweredError(f"nobody answers at {shown(url)}: {reason}") from None
     finally:
         connection.close()
@@ -99,7 +102,7 @@ def ask(url: str, path: str) -> Any:
         UnansweredError: nobody answers, or not with JSON.
 
     """
-    reply = get(url, path)
+    reply = request(url, path)
     place = shown(url)
     if reply.status in {401, 403}:
         raise UnansweredError(
@@ -110,3 +113,22 @@ def ask(url: str, path: str) -> Any:
         if reply.status == _OK:
             return json.loads(reply.text)
     raise UnansweredError(f"{place}{path.partition('?')[0]} answers HTTP {reply.status}, and not as asked") from None
+
+
+def samples(text: str, name: str) -> list[tuple[dict[str, str], float]]:
+    """Labels and value of each series of a metric in Prometheus's text format.
+
+    Raises:
+        UnansweredError: it is not in that format.
+
+    """
+    try:
+        families = list(text_string_to_metric_families(text))
+    except ValueError:
+        raise UnansweredError("it tells no metrics as Prometheus reads them") from None
+    return [
+        (dict(sample.labels), float(sample.value))
+        for family in families
+        for sample in family.samples
+        if sample.name == name
+    ]

@@ -118,7 +118,7 @@ def sent(alertmanager: Alertmanager, tried: Sample, *, wait: float, resolve: boo
     Alertmanager counts messages by their way, not by alert: another alert's, taken in the same seconds, counts too.
 
     Raises:
-        AlertmanagerError: Alertmanager does not answer, or refuses it.
+        UnansweredError: Alertmanager does not answer, or refuses it.
 
     """
     began = time.monotonic()

@@ -106,13 +106,13 @@ def test_an_alertmanager_that_is_not_there_or_is_something_else_is_told_without_
     gone = _test("http://me:hunter2@127.0.0.1:9")
     assert gone.exit_code == 1
     assert gone.stderr == (
-        "error: Nobody answers as Alertmanager at http://127.0.0.1:9: Connection refused. "
+        "error: Alertmanager: nobody answers at http://127.0.0.1:9: Connection refused. "
         "Start it, or say where it is: --alertmanager URL, or OTEL_OBS_ALERTMANAGER_URL.\n"
     )
     other = _test(slack.url)
     assert other.exit_code == 1
     assert "Give the address of Alertmanager itself" in other.stderr
-    assert "is no address of Alertmanager" in _test("127.0.0.1:9093").stderr
+    assert "ftp://127.0.0.1 is no address" in _test("ftp://127.0.0.1").stderr
 
 
 def test_a_name_that_is_mistyped_is_asked_wrongly(alertmanager: Any) -> None:

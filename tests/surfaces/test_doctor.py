@@ -42,7 +42,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("OTEL_", "COLLECTOR_")):
             monkeypatch.delenv(name)
-    for usual in ("_PROMETHEUS", "_ALERTMANAGER"):  # nor what may run on it
+    for usual in ("_PROMETHEUS", "DEFAULT_URL"):  # nor what may run on it
         monkeypatch.setattr(f"otel_obs.surfaces.cli.doctor.watching.{usual}", "http://127.0.0.1:1")
 
 

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_obs.alerting.asking import UnansweredError, get
-from otel_obs.alerting.standing import samples
+from otel_obs.alerting.asking import request, samples
+from otel_obs.errors import UnansweredError
 from otel_obs.surfaces.cli.doctor.finding import Hop, at
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def collector(host: str) -> tuple[Finding, Queue]:
     place = f"http://{bracketed}:{os.environ.get('COLLECTOR_METRICS_PORT') or _PORT}"
     hint = "COLLECTOR_METRICS_HOST and COLLECTOR_METRICS_PORT tell where they are, as they tell the collector."
     try:
-        text = get(place, "/metrics").text
+        text = request(place, "/metrics").text
     except UnansweredError as error:
         return _finding("collector", f"its own metrics were not read: {error.what}", fix=hint), Queue()
     if "otelcol_" not in text:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from otel_obs.alerting.asking import Reply, UnansweredError, get
-from otel_obs.errors import MissingExtraError
+from otel_obs.alerting.asking import Reply, request
+from otel_obs.errors import MissingExtraError, UnansweredError
 from otel_obs.sdk import protocol
 from otel_obs.sdk.marked import header_names, send_marked
 from otel_obs.surfaces.cli.doctor.finding import Hop, at, clock, installed, shown
@@ -208,7 +208,7 @@ def _greeting(way: protocol.Way) -> Reply | None:
         return None
     with suppress(UnansweredError, ValueError):
         parts = urlsplit(way.place)
-        return get(f"{parts.scheme}://{parts.netloc}", "/")
+        return request(f"{parts.scheme}://{parts.netloc}", "/")
     return None
 
 

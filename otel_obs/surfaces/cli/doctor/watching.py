@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
-from otel_obs.alerting import standing
-from otel_obs.alerting.asking import UnansweredError, get
+from otel_obs.alerting import prometheus
+from otel_obs.alerting.alertmanager import DEFAULT_URL, Alertmanager
+from otel_obs.alerting.asking import request
 from otel_obs.contract.alerts.alert import Job
+from otel_obs.errors import UnansweredError
 from otel_obs.surfaces.cli.doctor.finding import Hop, at, clock
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 _PROMETHEUS: Final = "http://127.0.0.1:9090"
-_ALERTMANAGER: Final = "http://127.0.0.1:9093"
 _MOST_TOLD: Final = 10
 _scraped: Final = at(Hop.PROMETHEUS)
 _alerted: Final = at(Hop.ALERTMANAGER)
@@ -28,7 +29,7 @@ _alerted: Final = at(Hop.ALERTMANAGER)
 def watching(wanted: Settings, *, collector_is_used: bool) -> Iterator[Finding]:
     """Ask both, where the settings or the usual ports say."""
     found, finding = _asked(
-        standing.prometheus, wanted.prometheus_url, usual=_PROMETHEUS, name="Prometheus", hop=Hop.PROMETHEUS,
+        prometheus.prometheus, wanted.prometheus_url, usual=_PROMETHEUS, name="Prometheus", hop=Hop.PROMETHEUS,
         variable="OTEL_OBS_PROMETHEUS_URL",
     )  # fmt: skip
     yield finding
@@ -44,8 +45,8 @@ def watching(wanted: Settings, *, collector_is_used: bool) -> Iterator[Finding]:
     if found is not None:
         yield from _ways_to_alertmanager(found)
     teller, finding = _asked(
-        standing.alertmanager, wanted.alertmanager_url, usual=_ALERTMANAGER, name="Alertmanager",
-        hop=Hop.ALERTMANAGER, variable="OTEL_OBS_ALERTMANAGER_URL",
+        _ready, wanted.alertmanager_url, usual=DEFAULT_URL, name="Alertmanager", hop=Hop.ALERTMANAGER,
+        variable="OTEL_OBS_ALERTMANAGER_URL",
     )  # fmt: skip
     yield finding
     if teller is not None:
@@ -67,11 +68,11 @@ def _asked(
     return found, finding(name, f"{named or usual} answers")
 
 
-def _targets_of_ours(found: standing.PrometheusStanding) -> list[standing.Target]:
+def _targets_of_ours(found: prometheus.Standing) -> list[prometheus.Target]:
     return [target for job in (Job.BOTS, Job.COLLECTOR, Job.STORE) for target in found.of_job(job)]
 
 
-def _prometheus(found: standing.PrometheusStanding, *, collector_is_used: bool) -> Iterator[Finding]:
+def _prometheus(found: prometheus.Standing, *, collector_is_used: bool) -> Iterator[Finding]:
     yield clock(Hop.PROMETHEUS, "its clock", found.ahead)
     if found.groups:
         yield _scraped("rules", f"{found.rules} of ours, in {', '.join(found.groups)}")
@@ -87,7 +88,7 @@ def _prometheus(found: standing.PrometheusStanding, *, collector_is_used: bool) 
         )  # fmt: skip
     for job in (Job.BOTS, Job.COLLECTOR, Job.STORE):
         yield from _job(found, job, is_needed=job is not Job.COLLECTOR or collector_is_used)
-    told = [alert for alert in found.firing if standing.is_for_somebody(alert)]
+    told = [alert for alert in found.firing if prometheus.is_for_somebody(alert)]
     if not told:
         yield _scraped("alerts", "none of ours fires")
     for alert in told[:_MOST_TOLD]:
@@ -100,7 +101,7 @@ def _prometheus(found: standing.PrometheusStanding, *, collector_is_used: bool) 
         yield _scraped("alerts", f"{len(told) - _MOST_TOLD} more fire: {found.url}/alerts")
 
 
-def _job(found: standing.PrometheusStanding, job: Job, *, is_needed: bool) -> Iterator[Finding]:
+def _job(found: prometheus.Standing, job: Job, *, is_needed: bool) -> Iterator[Finding]:
     about, targets = f"job {job}", found.of_job(job)
     if not targets:
         yield _scraped(
@@ -123,7 +124,7 @@ def _job(found: standing.PrometheusStanding, job: Job, *, is_needed: bool) -> It
         yield _scraped(about, f"{len(ill) - _MOST_TOLD} more are down", ok=False, fix=f"{found.url}/targets")
 
 
-def _metrics_of_bot(wanted: Settings, found: standing.PrometheusStanding | None) -> Iterator[Finding]:
+def _metrics_of_bot(wanted: Settings, found: prometheus.Standing | None) -> Iterator[Finding]:
     """The port that a bot with these settings listens on."""
     about = "bot's metrics"
     if wanted.metrics_port < 0:
@@ -134,7 +135,7 @@ def _metrics_of_bot(wanted: Settings, found: standing.PrometheusStanding | None)
     host = wanted.metrics_host if wanted.metrics_host not in {"0.0.0.0", "::", ""} else "127.0.0.1"  # noqa: S104
     place = f"http://{f'[{host}]' if ':' in host else host}:{wanted.metrics_port}"
     try:
-        text = get(place, "/metrics").text
+        text = request(place, "/metrics").text
     except UnansweredError as error:
         yield _scraped(
             about, error.what, ok=False,
@@ -160,7 +161,7 @@ def _metrics_of_bot(wanted: Settings, found: standing.PrometheusStanding | None)
     )  # fmt: skip
 
 
-def _ways_to_alertmanager(found: standing.PrometheusStanding) -> Iterator[Finding]:
+def _ways_to_alertmanager(found: prometheus.Standing) -> Iterator[Finding]:
     if found.alertmanagers:
         yield _alerted("alerts go to", ", ".join(found.alertmanagers))
         return
@@ -170,17 +171,25 @@ def _ways_to_alertmanager(found: standing.PrometheusStanding) -> Iterator[Findin
     )  # fmt: skip
 
 
-def _alertmanager(found: standing.AlertmanagerStanding) -> Iterator[Finding]:
-    if found.receivers:
-        told = ", ".join(f"{name} by {' and '.join(ways)}" for name, ways in found.receivers.items())
-        yield _alerted("receivers", told)
+def _ready(url: str) -> Alertmanager:
+    found = Alertmanager(url)
+    found.receivers()  # nobody else has any
+    found.ready()
+    return found
+
+
+def _alertmanager(found: Alertmanager) -> Iterator[Finding]:
+    ways = {name: sorted(ways) for name, ways in found.receivers().items() if ways}
+    if ways:
+        yield _alerted("receivers", ", ".join(f"{name} by {' and '.join(by)}" for name, by in ways.items()))
     else:
         yield _alerted(
             "receivers", "none that tells anybody", ok=False,
             fix="Give a receiver of alertmanager.yml a way (slack_configs …), and a route to it.",
         )  # fmt: skip
-    for name, (tried, failed) in sorted(found.attempts.items()):
-        yield _alerted(
-            f"sent by {name}", f"{tried - failed} of {tried} attempts got through since it started", ok=failed < tried,
-            fix="Its log says why: `Notify for alerts failed`." if failed else "",
-        )  # fmt: skip
+    for name, tried in sorted(found.attempts().items()):
+        if tried.made:
+            yield _alerted(
+                f"sent by {name}", f"{tried.taken} of {tried.made} attempts got through since it started",
+                ok=tried.taken > 0, fix="Its log says why: `Notify for alerts failed`." if tried.failed else "",
+            )  # fmt: skip
