@@ -168,6 +168,17 @@ def test_a_process_that_runs_for_years_renews_its_calendar_before_it_ends() -> N
     assert harmless.problems() == {}
 
 
+def test_a_forked_child_asks_anew_where_its_parent_was_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FrozenClock(datetime(2026, 11, 23, 15, tzinfo=UTC))
+    with using.holding(Source(clock=clock)):
+        exchange = Exchange("XNYS")
+        with monkeypatch.context() as forked:
+            forked.setattr("threading.Thread.start", lambda _thread: None)  # a child has none but the forking one
+            assert exchange.standing(clock.now()) == UNKNOWN
+        exchange.in_child()
+        assert learned(exchange, clock.now()).is_open is True
+
+
 def test_beyond_the_end_of_a_calendar_it_is_not_known_rather_than_closed(caplog: pytest.LogCaptureFixture) -> None:
     clock = FrozenClock(datetime(2100, 6, 1, tzinfo=UTC))
     with using.holding(Source(clock=clock)):
