@@ -14,7 +14,9 @@ from otel_obs.contract.alerts.promql import (
     WHO,
     asked,
     candidates,
+    counted,
     gates,
+    hours,
     increase,
     known_for,
     number,
@@ -41,8 +43,9 @@ _DEVIATION: Final = f"sqrt({record(_BASELINE)} * (1 - {record(_BASELINE)}) / {re
 _VETOED: Final = f'outcome="{Outcome.VETOED}"'
 _ENFORCED: Final = f'mode="{Mode.ENFORCE}"'
 _DENY: Final = f'verdict="{Verdict.DENY}"'
-_DENIED: Final = increase(metrics.EVALUATIONS, "<gate_window>", _DENY, _ENFORCED, without="verdict, mode")
-_EVALUATED: Final = increase(metrics.EVALUATIONS, "<gate_window>", _ENFORCED, without="verdict, mode")
+_NO_DENY: Final = f'verdict!="{Verdict.DENY}"'
+_DENIED: Final = f"sum without (verdict, mode) ({counted(metrics.EVALUATIONS, '<gate_window>', _DENY, _ENFORCED)})"
+_LET_PASS: Final = increase(metrics.EVALUATIONS, "<gate_window>", _NO_DENY, _ENFORCED, without="verdict, mode")
 
 ALERTS: Final = (
     Alert(
@@ -133,8 +136,7 @@ ALERTS: Final = (
         name="GateDeniesEverything",
         severity=Severity.WARNING,
         component=Job.BOTS,
-        # 0.999: what `increase` extrapolates is not whole.
-        expression=f"{_DENIED} >= <gate_min_evaluations>\nand {_DENIED} / {_EVALUATED} > 0.999\n"
+        expression=f"{_DENIED} >= <gate_min_evaluations>\nunless {_LET_PASS} > 0\n"
         f"and {known_for(metrics.EVALUATIONS, '<gate_window>', _DENY, _ENFORCED, without='verdict, mode')}",
         summary=f"{WHO}: gate {{{{ $labels.gate }}}} denied everything for <gate_window>",
         description=f"{AT}{{{{ $gate := $labels.gate }}}}{{{{ $gate }}}} denied all {{{{ $value | printf "
@@ -171,7 +173,7 @@ ALERTS: Final = (
         expression=f"time() - ({of(metrics.DECISION_TIME)} or {of(metrics.STARTED)}) > <no_decisions_after:s>\n"
         f"unless {of(metrics.TRADING_OPEN)} == 0\n"
         f"unless {of(metrics.TRADING_OPENED)} > time() - <no_decisions_after:s>",
-        summary=f"{WHO} is alive, its market is open, and it decides nothing",
+        summary=f"{AT}{WHO} is alive, {hours(metrics.TRADING_OPEN.name + '{%s}')}, and it decides nothing",
         description=f"{AT}{{{{ if {asked(metrics.DECISION_TIME.name + '{%s}')} }}}}The last decision ended {AGE} "
         f"ago, and "
         f"{number('sum(' + metrics.DECISIONS.name + '{%s})')} ended since the process started."
