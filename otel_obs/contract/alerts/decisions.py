@@ -21,6 +21,7 @@ from otel_obs.contract.alerts.promql import (
     known_for,
     number,
     of,
+    open_for,
     record,
     vetoed,
 )
@@ -55,7 +56,8 @@ ALERTS: Final = (
         expression=f"{vetoed('<rejection_window>')}\n"
         f"  / ({candidates('<rejection_window>')} >= <rejection_min_decisions>)\n"
         "  > <rejection_ratio>\n"
-        f"and {known_for(metrics.DECISIONS, '<rejection_window>', _VETOED, without='outcome')}",
+        f"and {known_for(metrics.DECISIONS, '<rejection_window>', _VETOED, without='outcome')}\n"
+        f"{open_for('<rejection_window>')}",
         summary=f"{WHO}: its own gates refused {{{{ $value | humanizePercentage }}}} of its trades in "
         f"<rejection_window>",
         description=f"{gates('<rejection_window>')}. Too many is above <rejection_ratio>; decisions to hold do not "
@@ -98,7 +100,8 @@ ALERTS: Final = (
         name="RejectionBurst",
         severity=Severity.WARNING,
         component=Job.BOTS,
-        expression=f"{record(_BURST)}\nand {_RISE} > <burst_rise>\nand {_RISE} > <burst_sigmas> * {_DEVIATION}",
+        expression=f"{record(_BURST)}\nand {_RISE} > <burst_rise>\nand {_RISE} > <burst_sigmas> * {_DEVIATION}\n"
+        f"unless {of(metrics.TRADING_OPEN)} == 0",
         summary=f"{WHO}: suddenly {{{{ $value | humanizePercentage }}}} of its trades are refused",
         description=f"{gates('<burst_window>')}. That is within <burst_window>; in the <burst_baseline> before it was "
         f"{number(_BASELINE + '{%s} * 100', form='%.0f%%')}.",
@@ -137,7 +140,8 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         component=Job.BOTS,
         expression=f"{_DENIED} >= <gate_min_evaluations>\nunless {_LET_PASS} > 0\n"
-        f"and {known_for(metrics.EVALUATIONS, '<gate_window>', _DENY, _ENFORCED, without='verdict, mode')}",
+        f"and {known_for(metrics.EVALUATIONS, '<gate_window>', _DENY, _ENFORCED, without='verdict, mode')}\n"
+        f"{open_for('<gate_window>', beside='gate')}",
         summary=f"{WHO}: gate {{{{ $labels.gate }}}} denied everything for <gate_window>",
         description=f"{AT}{{{{ $gate := $labels.gate }}}}{{{{ $gate }}}} denied all {{{{ $value | printf "
         f'"%.0f" }}}} candidates that it saw in <gate_window>{LAST_SEEN}.',
@@ -171,8 +175,7 @@ ALERTS: Final = (
         component=Job.BOTS,
         derives_from=Job.BOTS,
         expression=f"time() - ({of(metrics.DECISION_TIME)} or {of(metrics.STARTED)}) > <no_decisions_after:s>\n"
-        f"unless {of(metrics.TRADING_OPEN)} == 0\n"
-        f"unless {of(metrics.TRADING_OPENED)} > time() - <no_decisions_after:s>",
+        f"{open_for('<no_decisions_after>')}",
         summary=f"{AT}{WHO} is alive, {hours(metrics.TRADING_OPEN.name + '{%s}')}, and it decides nothing",
         description=f"{AT}{{{{ if {asked(metrics.DECISION_TIME.name + '{%s}')} }}}}The last decision ended {AGE} "
         f"ago, and "

@@ -158,7 +158,9 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         component=Job.BOTS,
         derives_from=Job.BOTS,
-        expression=f"({counted(metrics.SOURCE_RECONNECTS, '<reconnect_window>')}) > <reconnect_max>\nunless {_CLOSED}",
+        expression=f"({counted(metrics.SOURCE_RECONNECTS, '<reconnect_window>')}) > <reconnect_max>\n"
+        f"unless {_CLOSED}\n"
+        f"unless {of(metrics.SOURCE_OPENED)} > time() - <reconnect_window:s>",
         summary=f'{_SUBJECT} reconnected {{{{ $value | printf "%.0f" }}}} times in <reconnect_window>',
         description=f'{AT}{{{{ $value | printf "%.0f" }}}} reconnects in <reconnect_window>; more than '
         f"<reconnect_max> are a storm."

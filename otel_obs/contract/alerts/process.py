@@ -6,7 +6,19 @@ from typing import Final
 
 from otel_obs.contract import health_metrics as metrics
 from otel_obs.contract.alerts.alert import Alert, Job, Runbook, Severity
-from otel_obs.contract.alerts.promql import AGE, AT, SERVICE, WHO, asked, at_least, counted, known_for, most, of
+from otel_obs.contract.alerts.promql import (
+    AGE,
+    AT,
+    SERVICE,
+    WHO,
+    asked,
+    at_least,
+    counted,
+    known_for,
+    most,
+    of,
+    open_for,
+)
 from otel_obs.contract.dashboards import Dashboard
 
 _UP: Final = f'up{{<bots>,job="{Job.BOTS}"}}'
@@ -75,8 +87,7 @@ ALERTS: Final = (
         + f"\n  or ({of(metrics.BEATS)} == 0\n"
         f"    and ignoring (loop) time() - {of(metrics.STARTED)} > <heartbeat_first:s>\n"
         f"    and {known_for(metrics.BEATS, '<heartbeat_first>')})\n)\n"
-        f"unless ignoring (loop) {of(metrics.TRADING_OPEN)} == 0\n"
-        f"unless ignoring (loop) {of(metrics.TRADING_OPENED)} > time() - <heartbeat_first:s>",
+        f"{open_for('<heartbeat_first>', beside='loop')}",
         summary=f"{WHO}: loop {{{{ $labels.loop }}}} hangs",
         description=f"{{{{ if gt $value 0.0 }}}}The loop last came round {AGE} ago.{{{{ else }}}}The loop never "
         "came round since the bot started.{{ end }} The process still answers: it is alive and does nothing.",

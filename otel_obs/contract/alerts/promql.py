@@ -76,6 +76,15 @@ def known_for(metric: metrics.Metric, window: str, *matchers: str, without: str 
     return f"count without ({without}) ({known})" if without else known
 
 
+def open_for(window: str, *, beside: str = "") -> str:
+    """Clauses: the market is open, and was for ``window``; ``beside`` are labels that a bot's hours do not have."""
+    which = f"ignoring ({beside}) " if beside else ""
+    return (
+        f"unless {which}{of(metrics.TRADING_OPEN)} == 0\n"
+        f"unless {which}{of(metrics.TRADING_OPENED)} > time() - {window.replace('>', ':s>')}"
+    )
+
+
 def asked(expression: str, *arguments: str) -> str:
     """A query within an annotation, evaluated when the alert is; ``%s`` is the bot, further ones are ``arguments``."""
     return f"printf `{expression}` {' '.join(('$of', *arguments))} | query"
