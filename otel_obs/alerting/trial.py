@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.alerting.alertmanager import Attempts, Standing
 from otel_obs.contract.alerts.alert import LOOK, RUNBOOK
+from otel_obs.contract.alerts.thresholds import Thresholds, filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ RUN: Final = "test_run"
 SERVICE: Final = "service"
 ENDS_AFTER: Final = timedelta(minutes=1)
 _POLL_SECONDS: Final = 0.2
-_THRESHOLD: Final = re.compile(r"<[a-z_]+(:s)?>")
 # The few forms in which rules put labels into a text; figures there are none.
 _IF_THERE: Final = re.compile(r"\{\{ (?:with|if match \"[^\"]*\") \$labels\.(\w+) \}\}(.*?)\{\{ end \}\}")
 _FIRST_OF: Final = re.compile(r"\{\{ or \$labels\.(\w+) \$labels\.(\w+) \}\}")
@@ -101,9 +100,7 @@ def sample(row: Alert, *, service: str = "", now: datetime | None = None) -> Sam
 
 def spoken(text: str, labels: Mapping[str, str]) -> str:
     """A rule's text with ``labels`` and the default thresholds in it, and `…` where Prometheus would put a figure."""
-    if _THRESHOLD.search(text):
-        thresholds = import_module("otel_obs.contract.alerts.thresholds")
-        text = thresholds.filled(text, thresholds.Thresholds().everywhere)
+    text = filled(text, Thresholds().everywhere)
     text = _IF_THERE.sub(
         lambda found: found[2].replace("{{ . }}", labels[found[1]]) if found[1] in labels else "", text
     )

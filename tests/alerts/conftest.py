@@ -1,44 +1,31 @@
-"""Alerts as they arrive at Alertmanager, and the table that they come from."""
+"""What the tests of alerts have in common: Prometheus's own tool, Alertmanager, and alerts as they arrive there."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-import otel_obs.contract.alerts as contract
-from otel_obs.contract.alerts.alert import Alert, Job, Runbook, Severity
-from otel_obs.contract.dashboards import Dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import ModuleType
 
-_RUNBOOK = Runbook(meaning="", first=(), causes=(), mend=())
-_STAND_INS = (
-    Alert(
-        name="RejectionRateHigh", severity=Severity.WARNING, component=Job.BOTS, expression="", dashboard=Dashboard.WHY,
-        summary="{{ or $labels.service $labels.instance }}: refused {{ $value | humanizePercentage }} of its trades",
-        description="", look="otel-obs report why --from -2h{{ with $labels.service }} --service {{ . }}{{ end }}",
-        example="spread_guard denied 28 of 30; last observed 16.7 bps, allowed at most 5 bps.", runbook=_RUNBOOK,
-        example_labels={"service": "my-bot"},
-    ),
-    Alert(
-        name="Watchdog", severity=Severity.NONE, component=Job.PROMETHEUS, expression="", dashboard=Dashboard.HEALTH,
-        summary="Alerting is alive", description="", look="otel-obs alerts test", example="This fires always.",
-        runbook=_RUNBOOK,
-    ),
-)  # fmt: skip
 
+@pytest.fixture(scope="session")
+def promtool() -> Callable[..., None]:
+    """Run promtool, which must succeed; what it says is shown where it does not."""
+    found = shutil.which("promtool")
+    assert found, "promtool is missing: it comes with Prometheus. On Debian: apt-get install prometheus"
 
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> tuple[Alert, ...]:
-    """ALERTS, or two rows where there are none yet."""
-    if not hasattr(contract, "ALERTS"):
-        monkeypatch.setattr(contract, "ALERTS", _STAND_INS, raising=False)
-    return contract.ALERTS  # type: ignore[attr-defined,no-any-return]
+    def run(*arguments: object) -> None:
+        done = subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=240)
+        assert done.returncode == 0, f"promtool {' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}"
+
+    return run
 
 
 @pytest.fixture(scope="session")

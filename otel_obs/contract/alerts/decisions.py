@@ -14,11 +14,14 @@ from otel_obs.contract.alerts.promql import (
     WHO,
     asked,
     candidates,
+    counted,
     gates,
+    hours,
     increase,
     known_for,
     number,
     of,
+    open_for,
     record,
     vetoed,
 )
@@ -41,8 +44,9 @@ _DEVIATION: Final = f"sqrt({record(_BASELINE)} * (1 - {record(_BASELINE)}) / {re
 _VETOED: Final = f'outcome="{Outcome.VETOED}"'
 _ENFORCED: Final = f'mode="{Mode.ENFORCE}"'
 _DENY: Final = f'verdict="{Verdict.DENY}"'
-_DENIED: Final = increase(metrics.EVALUATIONS, "<gate_window>", _DENY, _ENFORCED, without="verdict, mode")
-_EVALUATED: Final = increase(metrics.EVALUATIONS, "<gate_window>", _ENFORCED, without="verdict, mode")
+_NO_DENY: Final = f'verdict!="{Verdict.DENY}"'
+_DENIED: Final = f"sum without (verdict, mode) ({counted(metrics.EVALUATIONS, '<gate_window>', _DENY, _ENFORCED)})"
+_LET_PASS: Final = increase(metrics.EVALUATIONS, "<gate_window>", _NO_DENY, _ENFORCED, without="verdict, mode")
 
 ALERTS: Final = (
     Alert(
@@ -52,7 +56,8 @@ ALERTS: Final = (
         expression=f"{vetoed('<rejection_window>')}\n"
         f"  / ({candidates('<rejection_window>')} >= <rejection_min_decisions>)\n"
         "  > <rejection_ratio>\n"
-        f"and {known_for(metrics.DECISIONS, '<rejection_window>', _VETOED, without='outcome')}",
+        f"and {known_for(metrics.DECISIONS, '<rejection_window>', _VETOED, without='outcome')}\n"
+        f"{open_for('<rejection_window>')}",
         summary=f"{WHO}: its own gates refused {{{{ $value | humanizePercentage }}}} of its trades in "
         f"<rejection_window>",
         description=f"{gates('<rejection_window>')}. Too many is above <rejection_ratio>; decisions to hold do not "
@@ -95,7 +100,8 @@ ALERTS: Final = (
         name="RejectionBurst",
         severity=Severity.WARNING,
         component=Job.BOTS,
-        expression=f"{record(_BURST)}\nand {_RISE} > <burst_rise>\nand {_RISE} > <burst_sigmas> * {_DEVIATION}",
+        expression=f"{record(_BURST)}\nand {_RISE} > <burst_rise>\nand {_RISE} > <burst_sigmas> * {_DEVIATION}\n"
+        f"unless {of(metrics.TRADING_OPEN)} == 0",
         summary=f"{WHO}: suddenly {{{{ $value | humanizePercentage }}}} of its trades are refused",
         description=f"{gates('<burst_window>')}. That is within <burst_window>; in the <burst_baseline> before it was "
         f"{number(_BASELINE + '{%s} * 100', form='%.0f%%')}.",
@@ -133,9 +139,9 @@ ALERTS: Final = (
         name="GateDeniesEverything",
         severity=Severity.WARNING,
         component=Job.BOTS,
-        # 0.999: what `increase` extrapolates is not whole.
-        expression=f"{_DENIED} >= <gate_min_evaluations>\nand {_DENIED} / {_EVALUATED} > 0.999\n"
-        f"and {known_for(metrics.EVALUATIONS, '<gate_window>', _DENY, _ENFORCED, without='verdict, mode')}",
+        expression=f"{_DENIED} >= <gate_min_evaluations>\nunless {_LET_PASS} > 0\n"
+        f"and {known_for(metrics.EVALUATIONS, '<gate_window>', _DENY, _ENFORCED, without='verdict, mode')}\n"
+        f"{open_for('<gate_window>', beside='gate')}",
         summary=f"{WHO}: gate {{{{ $labels.gate }}}} denied everything for <gate_window>",
         description=f"{AT}{{{{ $gate := $labels.gate }}}}{{{{ $gate }}}} denied all {{{{ $value | printf "
         f'"%.0f" }}}} candidates that it saw in <gate_window>{LAST_SEEN}.',
@@ -169,9 +175,8 @@ ALERTS: Final = (
         component=Job.BOTS,
         derives_from=Job.BOTS,
         expression=f"time() - ({of(metrics.DECISION_TIME)} or {of(metrics.STARTED)}) > <no_decisions_after:s>\n"
-        f"unless {of(metrics.TRADING_OPEN)} == 0\n"
-        f"unless {of(metrics.TRADING_OPENED)} > time() - <no_decisions_after:s>",
-        summary=f"{WHO} is alive, its market is open, and it decides nothing",
+        f"{open_for('<no_decisions_after>')}",
+        summary=f"{AT}{WHO} is alive, {hours(metrics.TRADING_OPEN.name + '{%s}')}, and it decides nothing",
         description=f"{AT}{{{{ if {asked(metrics.DECISION_TIME.name + '{%s}')} }}}}The last decision ended {AGE} "
         f"ago, and "
         f"{number('sum(' + metrics.DECISIONS.name + '{%s})')} ended since the process started."

@@ -6,7 +6,20 @@ from typing import Final
 
 from otel_obs.contract import health_metrics as metrics
 from otel_obs.contract.alerts.alert import Alert, Job, Runbook, Severity
-from otel_obs.contract.alerts.promql import AGE, AT, SERVICE, SOURCE, WHO, asked, at_least, number, of, record
+from otel_obs.contract.alerts.promql import (
+    AGE,
+    AT,
+    SERVICE,
+    SOURCE,
+    WHO,
+    asked,
+    at_least,
+    counted,
+    hours,
+    known_for,
+    of,
+    record,
+)
 from otel_obs.contract.dashboards import Dashboard
 
 _SOURCE_AGE: Final = "otel_obs:source_age:seconds"
@@ -17,8 +30,12 @@ RECORDS: Final = {
     _SOURCE_EXPECTED: f"{of(metrics.SOURCE_EXPECTED)} or "
     f"{of(metrics.SOURCE_SEEN, _CHATTY)} * 0 + <source_default_interval:s>",
 }
+_STALE: Final = (
+    f"{record(_SOURCE_AGE)} > {at_least('<source_stale_factor> * ' + record(_SOURCE_EXPECTED), 'source_stale_min')}"
+)
 _CLOSED: Final = f"{of(metrics.SOURCE_OPEN)} == 0"
 _SUBJECT: Final = f"{WHO}: {{{{ $labels.kind }}}} {{{{ $labels.source }}}}"
+_HOURS: Final = hours(metrics.SOURCE_OPEN.name + "{%s,source=%q}", "$labels.source")
 _CONNECTION: Final = (
     f"{{{{ with {asked(metrics.SOURCE_CONNECTED.name + '{%s,source=%q}', '$labels.source')} }}}}"
     "{{ if eq (. | first | value) 1.0 }} The bot says that it is connected."
@@ -31,13 +48,11 @@ ALERTS: Final = (
         severity=Severity.CRITICAL,
         component=Job.BOTS,
         derives_from=Job.BOTS,
-        expression=f"{record(_SOURCE_AGE)} > "
-        f"{at_least('<source_stale_factor> * ' + record(_SOURCE_EXPECTED), 'source_stale_min')}\n"
-        f"unless {_CLOSED}",
+        expression=f"{_STALE}\nunless {_CLOSED}",
         summary=f"{_SUBJECT} is silent for {AGE}",
         description=f"{AT}The newest update is {AGE} old; one is expected every "
         f"{{{{ with {asked(_SOURCE_EXPECTED + '{%s,source=%q}', '$labels.source')} }}}}"
-        "{{ . | first | value | humanizeDuration }}{{ end }}, and its market is open. What the bot decides now, it "
+        f"{{{{ . | first | value | humanizeDuration }}}}{{{{ end }}}}, and {_HOURS}. What the bot decides now, it "
         f"decides on old data.{_CONNECTION}",
         look=f"otel-obs report freshness --from -2h{SERVICE}{SOURCE}",
         example="The newest update is 1m 30s old; one is expected every 1s, and its market is open. What the bot "
@@ -78,11 +93,12 @@ ALERTS: Final = (
         expression=f"{of(metrics.SOURCE_SEEN)} == 0\n"
         f"and ignoring (source, kind) time() - {of(metrics.STARTED)} > <source_never_seen_after:s>\n"
         f"unless {of(metrics.SOURCE_OPENED)} > time() - <source_never_seen_after:s>\n"
-        f"unless {_CLOSED}",
+        f"unless {_CLOSED}\n"
+        f"and {known_for(metrics.SOURCE_SEEN, '<source_never_seen_after>')}",
         summary=f"{_SUBJECT} never gave anything",
         description=f"{AT}Nothing came from it since the bot started "
         f"{{{{ with {asked('time() - ' + metrics.STARTED.name + '{%s}')} }}}}"
-        f"{{{{ . | first | value | humanizeDuration }}}} ago{{{{ end }}}}, and its market is open.{_CONNECTION}",
+        f"{{{{ . | first | value | humanizeDuration }}}} ago{{{{ end }}}}, and {_HOURS}.{_CONNECTION}",
         look=f"otel-obs report freshness --from -2h{SERVICE}{SOURCE}",
         example="Nothing came from it since the bot started 10m 0s ago, and its market is open. The bot says that "
         "it is "
@@ -112,6 +128,7 @@ ALERTS: Final = (
         derives_from=Job.BOTS,
         expression=f"{of(metrics.SOURCE_GAP)} > "
         f"{at_least('<source_gap_factor> * ' + record(_SOURCE_EXPECTED), 'source_gap_min')}\n"
+        f"unless {_STALE}\n"
         f"unless {_CLOSED}",
         summary=f"{_SUBJECT} was silent for {AGE} within the last hour",
         description=f"{AT}Updates come again, but the longest silence of the last hour was {AGE}; one is expected "
@@ -141,12 +158,14 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         component=Job.BOTS,
         derives_from=Job.BOTS,
-        expression=f"increase({of(metrics.SOURCE_RECONNECTS)}[<reconnect_window>]) > <reconnect_max>",
+        expression=f"({counted(metrics.SOURCE_RECONNECTS, '<reconnect_window>')}) > <reconnect_max>\n"
+        f"unless {_CLOSED}\n"
+        f"unless {of(metrics.SOURCE_OPENED)} > time() - <reconnect_window:s>",
         summary=f'{_SUBJECT} reconnected {{{{ $value | printf "%.0f" }}}} times in <reconnect_window>',
         description=f'{AT}{{{{ $value | printf "%.0f" }}}} reconnects in <reconnect_window>; more than '
-        f"<reconnect_max> are "
-        f"a storm. The longest silence of the last hour was "
-        f"{number(metrics.SOURCE_GAP.name + '{%s,source=%q}', '$labels.source', form='%.0f s')}.",
+        f"<reconnect_max> are a storm."
+        f"{{{{ with {asked(metrics.SOURCE_GAP.name + '{%s,source=%q}', '$labels.source')} }}}}"
+        ' The longest silence of the last hour was {{ . | first | value | printf "%.0f s" }}.{{ end }}',
         look=f"otel-obs report freshness --from -2h{SERVICE}{SOURCE}",
         example="12 reconnects in 10m; more than 5 are a storm. The longest silence of the last hour was 9 s.",
         example_labels={"service": "my-bot", "source": "ws:btcusdt", "kind": "websocket"},

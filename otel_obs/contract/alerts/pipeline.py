@@ -11,21 +11,32 @@ from otel_obs.contract.dashboards import Dashboard
 _SIGNALS: Final = {"traces": "spans", "logs": "log_records", "metrics": "metric_points"}
 _WINDOW: Final = "[<collector_window>]"
 _HERE: Final = "job, instance, data_type"
+_TO_STORE: Final = '{exporter!~"(debug|nop)(/.*)?"}'  # those take everything, and bring it nowhere
+# That a series which was not there before `window` began at 0 within it, and is not just read for the first time.
+_KNOWN: Final = (
+    "on (job, instance) (up offset <collector_window> == 1 or otelcol_process_uptime < <collector_window:s>)"
+)
 
 
-def _grown(name: str) -> str:
-    """That a counter grew, by signal; one that appeared with its first count has grown, too."""
-    each = []
-    for signal, items in _SIGNALS.items():
-        series = f"{name}_{items}"
-        grown = f"increase({series}{_WINDOW}) > 0 or ({series} > 0 unless {series} offset <collector_window>)"
-        each.append(f'label_replace({grown}, "data_type", "{signal}", "", "")')
-    return f"sum by ({_HERE}) (\n  " + "\n  or ".join(each) + "\n)"
+def _grew(series: str) -> str:
+    """By how much a counter grew; the collector shows none before its first count, which is growth, too."""
+    born = f"{series} > 0 unless {series} offset <collector_window> and {_KNOWN}"
+    return f"({born} or increase({series}{_WINDOW}) > 0)"
+
+
+def _grown(name: str, which: str = "", by: str = _HERE) -> str:
+    """That a counter grew, by signal."""
+    each = (
+        f'label_replace({_grew(f"{name}_{items}{which}")}, "data_type", "{signal}", "", "")'
+        for signal, items in _SIGNALS.items()
+    )
+    return f"sum by ({by}) (\n  " + "\n  or ".join(each) + "\n)"
 
 
 _QUEUED: Final = "otelcol_exporter_queue_size"
-_SENT: Final = f"(sum(increase(otelcol_exporter_sent_spans{_WINDOW})) or vector(0))"
-_TAKEN: Final = f"(sum(increase(otel_obs_store_bodies_total{_WINDOW})) or vector(0))"
+_QUEUE: Final = f"{_HERE}, exporter"
+_SENT: Final = _grew(f"otelcol_exporter_sent_spans{_TO_STORE}")
+_TAKEN: Final = f'increase(otel_obs_store_bodies_total{{signal="traces",result="stored"}}{_WINDOW}) > 0'
 
 ALERTS: Final = (
     Alert(
@@ -143,8 +154,9 @@ ALERTS: Final = (
         severity=Severity.CRITICAL,
         component=Job.COLLECTOR,
         derives_from=Job.STORE,
-        expression=f"min by ({_HERE}) (min_over_time({_QUEUED}{_WINDOW})) > 0\n"
-        f"unless on ({_HERE})\n{_grown('otelcol_exporter_sent')}",
+        expression=f"min by ({_QUEUE}) (min_over_time({_QUEUED}{_WINDOW})) > 0\n"
+        f"and count by ({_QUEUE}) ({_QUEUED} offset <collector_window>)\n"
+        f"unless {_grown('otelcol_exporter_sent', _TO_STORE, by=_QUEUE)}",
         summary="The collector brings no {{ $labels.data_type }} to the store",
         description="Records wait in its queue, and none was stored for <collector_window>. It tries for ever and "
         "loses nothing "
@@ -176,7 +188,7 @@ ALERTS: Final = (
         component=Job.COLLECTOR,
         derives_from=Job.COLLECTOR,
         expression=f"sum(increase({metrics.DECISIONS.name}{_WINDOW})) > 0\n"
-        f"unless {_SENT} + {_TAKEN} > 0\n"
+        f"unless sum({_SENT} or {_TAKEN})\n"
         f'and on () count(up{{job=~"{Job.COLLECTOR}|{Job.STORE}"}} == 1)',
         lasting="<collector_window>",
         summary="Bots decide, and nothing reaches the store",

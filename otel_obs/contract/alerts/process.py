@@ -6,19 +6,31 @@ from typing import Final
 
 from otel_obs.contract import health_metrics as metrics
 from otel_obs.contract.alerts.alert import Alert, Job, Runbook, Severity
-from otel_obs.contract.alerts.promql import AGE, AT, SERVICE, WHO, asked, at_least, increase, of
+from otel_obs.contract.alerts.promql import (
+    AGE,
+    AT,
+    SERVICE,
+    WHO,
+    asked,
+    at_least,
+    counted,
+    known_for,
+    most,
+    of,
+    open_for,
+)
 from otel_obs.contract.dashboards import Dashboard
 
 _UP: Final = f'up{{<bots>,job="{Job.BOTS}"}}'
 _PERIODIC: Final = 'trigger="periodic_5m"'
-_ERRORS: Final = f"sum without (kind) (rate({of(metrics.ERRORS)}[<error_window>]))"
+_ERRORS: Final = f"sum without (kind) ({counted(metrics.ERRORS, '<error_window>')}) / <error_window:s>"
+_THROTTLES: Final = f"sum without (venue) ({counted(metrics.THROTTLES, '<throttle_window>')})"
 
 
-def _most(metric: metrics.Metric, label: str, window: str) -> str:
+def _told(metric: metrics.Metric, label: str, window: str) -> str:
     """What most of a count are, within an annotation: `exchange 40, TimeoutError 3`."""
-    most = f"topk(3, sum by ({label}) (increase({metric.name}{{%s}}[{window}])) > 0.5)"
     return (
-        f"{AT}{{{{ range $i, $one := {asked(most)} }}}}{{{{ if $i }}}}, {{{{ end }}}}"
+        f"{AT}{{{{ range $i, $one := {asked(most(metric, label, window))} }}}}{{{{ if $i }}}}, {{{{ end }}}}"
         f'{{{{ $one.Labels.{label} }}}} {{{{ $one.Value | printf "%.0f" }}}}{{{{ end }}}}'
     )
 
@@ -73,9 +85,9 @@ ALERTS: Final = (
             "heartbeat_min",
         )
         + f"\n  or ({of(metrics.BEATS)} == 0\n"
-        f"    and ignoring (loop) time() - {of(metrics.STARTED)} > <heartbeat_first:s>)\n)\n"
-        f"unless ignoring (loop) {of(metrics.TRADING_OPEN)} == 0\n"
-        f"unless ignoring (loop) {of(metrics.TRADING_OPENED)} > time() - <heartbeat_first:s>",
+        f"    and ignoring (loop) time() - {of(metrics.STARTED)} > <heartbeat_first:s>\n"
+        f"    and {known_for(metrics.BEATS, '<heartbeat_first>')})\n)\n"
+        f"{open_for('<heartbeat_first>', beside='loop')}",
         summary=f"{WHO}: loop {{{{ $labels.loop }}}} hangs",
         description=f"{{{{ if gt $value 0.0 }}}}The loop last came round {AGE} ago.{{{{ else }}}}The loop never "
         "came round since the bot started.{{ end }} The process still answers: it is alive and does nothing.",
@@ -138,7 +150,7 @@ ALERTS: Final = (
         derives_from=Job.BOTS,
         expression=f"{_ERRORS} > <error_rate>",
         summary=f'{WHO}: {{{{ $value | printf "%.3g" }}}} errors per second',
-        description=f"{_most(metrics.ERRORS, 'kind', '<error_window>')} in <error_window>; too many is above "
+        description=f"{_told(metrics.ERRORS, 'kind', '<error_window>')} in <error_window>; too many is above "
         f"<error_rate> per "
         "second.",
         look=f"otel-obs report decisions --outcome failed --from -<error_window>{SERVICE}",
@@ -165,9 +177,9 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         component=Job.BOTS,
         derives_from=Job.BOTS,
-        expression=f"{increase(metrics.THROTTLES, '<throttle_window>', without='venue')} > <throttle_max>",
+        expression=f"{_THROTTLES} > <throttle_max>",
         summary=f'{WHO} was slowed down {{{{ $value | printf "%.0f" }}}} times in <throttle_window>',
-        description=f"{_most(metrics.THROTTLES, 'venue', '<throttle_window>')} in <throttle_window>; more than "
+        description=f"{_told(metrics.THROTTLES, 'venue', '<throttle_window>')} in <throttle_window>; more than "
         "<throttle_max> are too many.",
         look=f"otel-obs report stages --from -<throttle_window>{SERVICE}",
         example="binance 24 in 1h; more than 10 are too many.",

@@ -8,6 +8,7 @@ from otel_obs.contract import health_metrics as metrics
 from otel_obs.contract.outcome import Outcome
 
 CANDIDATES: Final = f"{Outcome.VETOED}|{Outcome.EXECUTED}|{Outcome.FAILED}"
+_CANDIDATE: Final = f'outcome=~"{CANDIDATES}"'
 
 # Series of one bot, by the labels that every target has; `$of` is set by AT.
 WHO: Final = "{{ or $labels.service $labels.instance }}"
@@ -33,6 +34,32 @@ def increase(metric: metrics.Metric, window: str, *matchers: str, without: str) 
     return f"sum without ({without}) (increase({of(metric, *matchers)}[{span}]{' ' + offset if offset else ''}))"
 
 
+def _counted(series: str, started: str, window: str) -> str:
+    """What ``series`` grew by within ``window``, exactly: `increase` makes 5.1 of 5, and sees no first count.
+
+    A series that appeared within the window began at 0, if its bot was known before, or began within it itself.
+    """
+    known = f"({started} offset {window} or {started} > time() - {window.replace('>', ':s>')})"
+    before = f"{series} offset {window} or {series} * 0 and on (job, instance) {known}"
+    return f"({series} - ({before}) unless resets({series}[{window}]) > 0) or increase({series}[{window}])"
+
+
+def counted(metric: metrics.Metric, window: str, *matchers: str) -> str:
+    """What a counter of the bots in question grew by within ``window``, as a whole number but after a restart."""
+    return _counted(of(metric, *matchers), of(metrics.STARTED), window)
+
+
+def counted_of(metric: metrics.Metric, window: str, *matchers: str) -> str:
+    """The same of the one bot that an annotation is about; for ``asked``."""
+    bot = "%[1]s"
+    return _counted(f"{metric.name}{{{','.join((bot, *matchers))}}}", f"{metrics.STARTED.name}{{{bot}}}", window)
+
+
+def most(metric: metrics.Metric, label: str, window: str) -> str:
+    """The three largest of a counter's series of one bot, the largest first; for ``asked``."""
+    return f"sort_desc(topk(3, sum by ({label}) ({counted_of(metric, window)}) > 0.5))"
+
+
 def vetoed(window: str) -> str:
     """Vetoes within ``window``."""
     return increase(metrics.DECISIONS, window, f'outcome="{Outcome.VETOED}"', without="outcome")
@@ -40,17 +67,35 @@ def vetoed(window: str) -> str:
 
 def candidates(window: str) -> str:
     """Decisions that count in the rejection rate."""
-    return increase(metrics.DECISIONS, window, f'outcome=~"{CANDIDATES}"', without="outcome")
+    return increase(metrics.DECISIONS, window, _CANDIDATE, without="outcome")
 
 
-def known_for(metric: metrics.Metric, window: str, *matchers: str, without: str) -> str:
+def known_for(metric: metrics.Metric, window: str, *matchers: str, without: str = "") -> str:
     """That the series was there before ``window`` began: only then has the window filled."""
-    return f"count without ({without}) (present_over_time({of(metric, *matchers)}[{window}] offset {window}))"
+    known = f"present_over_time({of(metric, *matchers)}[{window}] offset {window})"
+    return f"count without ({without}) ({known})" if without else known
+
+
+def open_for(window: str, *, beside: str = "") -> str:
+    """Clauses: the market is open, and was for ``window``; ``beside`` are labels that a bot's hours do not have."""
+    which = f"ignoring ({beside}) " if beside else ""
+    return (
+        f"unless {which}{of(metrics.TRADING_OPEN)} == 0\n"
+        f"unless {which}{of(metrics.TRADING_OPENED)} > time() - {window.replace('>', ':s>')}"
+    )
 
 
 def asked(expression: str, *arguments: str) -> str:
     """A query within an annotation, evaluated when the alert is; ``%s`` is the bot, further ones are ``arguments``."""
     return f"printf `{expression}` {' '.join(('$of', *arguments))} | query"
+
+
+def hours(expression: str, *arguments: str) -> str:
+    """What is known of trading hours, within an annotation: they may not be."""
+    return (
+        f"{{{{ if {asked(expression, *arguments)} }}}}its market is open"
+        "{{ else }}its market's hours are not known{{ end }}"
+    )
 
 
 def number(expression: str, *arguments: str, form: str = "%.0f") -> str:
@@ -60,7 +105,7 @@ def number(expression: str, *arguments: str, form: str = "%.0f") -> str:
 
 def candidates_told(window: str) -> str:
     """The number of candidates, within an annotation."""
-    return number(f'sum(increase({metrics.DECISIONS.name}{{%s,outcome=~"{CANDIDATES}"}}[{window}]))')
+    return number(f"sum({counted_of(metrics.DECISIONS, window, _CANDIDATE)})")
 
 
 # What the gate called $gate saw last against which limit: `; last observed 16.7 bps, allowed at most 5 bps`.
@@ -82,9 +127,9 @@ LAST_SEEN: Final = (
 
 def gates(window: str) -> str:
     """Which gates denied first: `spread_guard denied 28 of 30; last observed 16.7 bps, allowed at most 5 bps`."""
-    denied = f"topk(3, sum by (gate) (increase({metrics.VETOES.name}{{%s}}[{window}])) > 0.5)"
+    vetoes = asked(most(metrics.VETOES, "gate", window))
     return (
-        f"{AT}{{{{ range $i, $veto := {asked(denied)} }}}}{{{{ $gate := $veto.Labels.gate }}}}"
+        f"{AT}{{{{ range $i, $veto := {vetoes} }}}}{{{{ $gate := $veto.Labels.gate }}}}"
         '{{ if $i }}. {{ end }}{{ $gate }} denied {{ $veto.Value | printf "%.0f" }} of '
         f"{candidates_told(window)}{LAST_SEEN}{{{{ end }}}}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from otel_obs import settings
 from otel_obs.alerting.alertmanager import Alertmanager
 from otel_obs.alerting.trial import Outcome, sample, sent
+from otel_obs.contract.alerts import ALERTS
 from otel_obs.errors import QuestionError, nearest
 from otel_obs.reports.answer import Answer, Table
 from otel_obs.surfaces.cli import render
@@ -60,10 +60,9 @@ def trial(
 
 
 def _row(name: str) -> Alert:
-    rows: tuple[Alert, ...] = import_module("otel_obs.contract.alerts").ALERTS
-    known = {row.name.lower(): row for row in rows}
+    known = {row.name.lower(): row for row in ALERTS}
     if name.lower() not in known:
-        raise QuestionError(f"There is no alert {name!r}.", fix=nearest(name, [row.name for row in rows]))
+        raise QuestionError(f"There is no alert {name!r}.", fix=nearest(name, [row.name for row in ALERTS]))
     return known[name.lower()]
 
 
