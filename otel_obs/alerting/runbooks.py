@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_obs.alerting.rules import about
 from otel_obs.contract.alerts import ALERTS, GROUPS
-from otel_obs.contract.alerts.alert import Severity
+from otel_obs.contract.alerts.alert import Job, Severity
 from otel_obs.contract.alerts.thresholds import THRESHOLDS, Thresholds, filled
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _URGENCY: Final = {
     Severity.WARNING: "look today",
     Severity.NONE: "nobody is told",
 }
+_ILL: Final = {Job.BOTS: "its bot", Job.COLLECTOR: "the collector", Job.STORE: "the store"}
 
 
 def page(alert: Alert) -> str:
@@ -28,14 +29,14 @@ def page(alert: Alert) -> str:
     expression = filled(about("", alert.expression), values)
     lasting = filled(alert.lasting, values)
     for_ = "" if lasting == "0s" else f", for {lasting}"
-    silent = f" Silent while the {alert.derives_from} of it is down." if alert.derives_from else ""
+    silent = f" Silent while {_ILL[alert.derives_from]} is down." if alert.derives_from else ""
     parts = [
         f"# {alert.name}",
         f"**{alert.severity}**: {_URGENCY[alert.severity]}. About: {alert.component}.{silent}",
         alert.runbook.meaning,
         f"> {alert.example}",
         "## First",
-        _steps([f"`{_command(alert)}`", *alert.runbook.first]),
+        _steps(_first(alert)),
         "## Causes",
         _points(alert.runbook.causes),
         "## Mend",
@@ -58,6 +59,13 @@ def index() -> str:
         "# Runbooks\n\nWhat each alert means, and what to do first. `otel-obs alerts runbook NAME` shows the same.\n\n"
         "| alert | severity | about | meaning |\n|---|---|---|---|\n" + "\n".join(lines) + "\n"
     )
+
+
+def _first(alert: Alert) -> list[str]:
+    """The steps; the message's own command before them, unless one of them is about it."""
+    command = _command(alert)
+    report = " ".join(command.split()[:3])
+    return [*([] if any(report in step for step in alert.runbook.first) else [f"`{command}`"]), *alert.runbook.first]
 
 
 def _command(alert: Alert) -> str:
