@@ -86,7 +86,7 @@ _row("evaluation_interval", "15s", "How often the rules are evaluated.", "durati
 _row("runbooks", "docs/runbooks", "Where runbooks are read: a URL before `/NAME.md`.", "text", global_=True)
 _row("grafana", "", "Grafana's URL; with it, messages link to its dashboards.", "text", global_=True)
 
-_time("rejection_window", "2h", "Window of the rejection rate; it must have filled.")
+_time("rejection_window", "2h", "Window of the rejection rate; it must have filled since start and opening.")
 _share("rejection_ratio", "0.8", "Share of candidates that were vetoed, above which it is too many.")
 _number("rejection_min_decisions", "20", "Candidates (vetoed, executed or failed) below which no rate counts.")
 _time("burst_window", "15m", "Window of a burst of rejections.")
@@ -95,7 +95,7 @@ _number("burst_min_decisions", "10", "Candidates in the window below which nothi
 _number("burst_baseline_decisions", "50", "Candidates of the baseline below which there is none.")
 _share("burst_rise", "0.3", "Rise of the share of vetoes above the baseline's.")
 _number("burst_sigmas", "4", "The same in standard deviations of that many candidates.")
-_time("gate_window", "30m", "Window in which one gate denies everything; it must have filled.")
+_time("gate_window", "30m", "Window in which one gate denies everything; it must have filled since start and opening.")
 _number("gate_min_evaluations", "20", "Evaluations below which that says nothing.")
 _time("no_decisions_after", "1h", "Silence of a bot that lives and whose market is open. One of daily bars wants 30h.")
 
