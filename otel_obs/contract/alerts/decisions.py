@@ -60,23 +60,21 @@ ALERTS: Final = (
         f"{open_for('<rejection_window>')}",
         summary=f"{WHO}: its own gates refused {{{{ $value | humanizePercentage }}}} of its trades in "
         f"<rejection_window>",
-        description=f"{gates('<rejection_window>')}. Too many is above <rejection_ratio>; decisions to hold do not "
-        f"count.",
+        description=f"{gates('<rejection_window>')}. Told above {{{{ <rejection_ratio> | humanizePercentage }}}}; "
+        "decisions to hold do not count. If the market is really like that, the gates do their work.",
         look=f"otel-obs report why --from -<rejection_window>{SERVICE}",
-        example="spread_guard denied 28 of 30; last observed 16.7 bps, allowed at most 5 bps. volatility_guard "
-        "denied 2 "
-        "of 30; last observed 0.9, allowed at most 0.5. Too many is above 0.8; decisions to hold do not count.",
+        example="spread_guard denied 28 of 30; last observed 16.7 bps, allowed at most 5 bps. volatility_guard denied "
+        "2 of 30; last observed 0.9, allowed at most 0.5. Told above 80%; decisions to hold do not count. If the "
+        "market is really like that, the gates do their work.",
         example_labels={"service": "my-bot"},
         runbook=Runbook(
             meaning="Of what the bot wanted to trade, its own gates refused nearly everything, for a long time. The "
-            "bot "
-            "works and sees its market, and trades nothing. Rate = vetoed / (vetoed + executed + failed).",
+            "bot works and sees its market, and trades nothing. Rate = vetoed / (vetoed + executed + failed).",
             first=(
                 "Read which gate denied most, and what it saw last against its limit: both stand in the message.",
                 (
                     "`otel-obs report gates --from -2h --service BOT`: is what it sees far beyond the limit (the "
-                    "market "
-                    "changed), or just beyond (the limit is tight)?"
+                    "market changed), or just beyond (the limit is tight)?"
                 ),
                 "`otel-obs report changes --from -2h --service BOT`: did a limit change, or what is observed?",
             ),
@@ -89,8 +87,7 @@ ALERTS: Final = (
                 "A market condition: leave the gate alone, and silence this alert until the session ends.",
                 (
                     "A wrong limit: correct it in the bot's configuration. `otel-obs report near-misses` shows what "
-                    "another "
-                    "limit would have let through."
+                    "another limit would have let through."
                 ),
             ),
         ),
@@ -106,19 +103,16 @@ ALERTS: Final = (
         description=f"{gates('<burst_window>')}. That is within <burst_window>; in the <burst_baseline> before it was "
         f"{number(_BASELINE + '{%s} * 100', form='%.0f%%')}.",
         look=f"otel-obs report changes --from -<burst_window>{SERVICE}",
-        example="spread_guard denied 13 of 15; last observed 16.7 bps, allowed at most 5 bps. That is within 15m; "
-        "in the "
-        "1d before it was 20%.",
+        example="spread_guard denied 13 of 15; last observed 16.7 bps, allowed at most 5 bps. That is within 15m; in "
+        "the 1d before it was 20%.",
         example_labels={"service": "my-bot"},
         runbook=Runbook(
             meaning="The share of refused trades rose far above this bot's own usual share, by more than chance "
-            "explains. "
-            "Something changed within the last minutes.",
+            "explains. Something changed within the last minutes.",
             first=(
                 (
                     "`otel-obs report changes --from -15m --service BOT`: which gate, which limit, which observed "
-                    "value "
-                    "moved?"
+                    "value moved?"
                 ),
                 "Look at the market itself: news, an auction, a halted venue.",
                 "`otel-obs report co-denials --from -15m --service BOT`: one gate alone, or several together?",
@@ -146,8 +140,8 @@ ALERTS: Final = (
         description=f"{AT}{{{{ $gate := $labels.gate }}}}{{{{ $gate }}}} denied all {{{{ $value | printf "
         f'"%.0f" }}}} candidates that it saw in <gate_window>{LAST_SEEN}.',
         look=f"otel-obs report gates --from -<gate_window>{SERVICE}",
-        example="spread_guard denied all 24 candidates that it saw in 30m; last observed 16.7 bps, allowed at most "
-        "5 bps.",
+        example="spread_guard denied all 24 candidates that it saw in 30m; last observed 16.7 bps, allowed at most 5 "
+        "bps.",
         example_labels={"service": "my-bot", "gate": "spread_guard"},
         runbook=Runbook(
             meaning="One enforced gate lets nothing pass. While it does, this bot cannot trade whatever the others "
@@ -177,18 +171,16 @@ ALERTS: Final = (
         expression=f"time() - ({of(metrics.DECISION_TIME)} or {of(metrics.STARTED)}) > <no_decisions_after:s>\n"
         f"{open_for('<no_decisions_after>')}",
         summary=f"{AT}{WHO} is alive, {hours(metrics.TRADING_OPEN.name + '{%s}')}, and it decides nothing",
-        description=f"{AT}{{{{ if {asked(metrics.DECISION_TIME.name + '{%s}')} }}}}The last decision ended {AGE} "
-        f"ago, and "
-        f"{number('sum(' + metrics.DECISIONS.name + '{%s})')} ended since the process started."
-        f"{{{{ else }}}}Nothing was decided since the process started {AGE} ago.{{{{ end }}}}"
+        description=f"{AT}{{{{ if {asked(metrics.DECISION_TIME.name + '{%s}')} }}}}The last decision ended {AGE} ago, "
+        f"and {number('sum(' + metrics.DECISIONS.name + '{%s})')} ended since the process "
+        f"started.{{{{ else }}}}Nothing was decided since the process started {AGE} ago.{{{{ end }}}}"
         " It is told after <no_decisions_after>.",
         look=f"otel-obs report why --from -1d{SERVICE}",
         example="The last decision ended 1h 5m 0s ago, and 412 ended since the process started. It is told after 1h.",
         example_labels={"service": "my-bot"},
         runbook=Runbook(
-            meaning="The process answers and its market is open, but no decision ended for a long time: not even "
-            "one to "
-            "hold. Either nothing gives it cause to decide, or the path to its decisions is broken.",
+            meaning="The process answers and its market is open, but no decision ended for a long time: not even one "
+            "to hold. Either nothing gives it cause to decide, or the path to its decisions is broken.",
             first=(
                 (
                     "`otel-obs report why --from -1d --service BOT`: cycles that were idle, and why (no_data, stale, "

@@ -36,10 +36,18 @@ _STALE: Final = (
 _CLOSED: Final = f"{of(metrics.SOURCE_OPEN)} == 0"
 _SUBJECT: Final = f"{WHO}: {{{{ $labels.kind }}}} {{{{ $labels.source }}}}"
 _HOURS: Final = hours(metrics.SOURCE_OPEN.name + "{%s,source=%q}", "$labels.source")
+_EXPECTED_EVERY: Final = (
+    f"{{{{ with {asked(_SOURCE_EXPECTED + '{%s,source=%q}', '$labels.source')} }}}}"
+    "{{ . | first | value | humanizeDuration }}{{ end }}"
+)
+_STARTED_AGO: Final = (
+    f"{{{{ with {asked('time() - ' + metrics.STARTED.name + '{%s}')} }}}} "
+    "{{ . | first | value | humanizeDuration }} ago{{ end }}"
+)
 _CONNECTION: Final = (
     f"{{{{ with {asked(metrics.SOURCE_CONNECTED.name + '{%s,source=%q}', '$labels.source')} }}}}"
-    "{{ if eq (. | first | value) 1.0 }} The bot says that it is connected."
-    "{{ else }} The bot says that it is disconnected.{{ end }}{{ end }}"
+    "{{ if eq (. | first | value) 1.0 }} The bot says that it is connected.{{ else }} The bot says that it is "
+    "disconnected.{{ end }}{{ end }}"
 )
 
 ALERTS: Final = (
@@ -51,23 +59,22 @@ ALERTS: Final = (
         expression=f"{_STALE}\nunless {_CLOSED}",
         summary=f"{_SUBJECT} is silent for {AGE}",
         description=f"{AT}The newest update is {AGE} old; one is expected every "
-        f"{{{{ with {asked(_SOURCE_EXPECTED + '{%s,source=%q}', '$labels.source')} }}}}"
-        f"{{{{ . | first | value | humanizeDuration }}}}{{{{ end }}}}, and {_HOURS}. What the bot decides now, it "
-        f"decides on old data.{_CONNECTION}",
+        f"{_EXPECTED_EVERY}, "
+        f"and {_HOURS}. Whatever the bot decides now rests on old data: look at its open orders and positions "
+        f"first.{_CONNECTION}",
         look=f"otel-obs report freshness --from -2h{SERVICE}{SOURCE}",
-        example="The newest update is 1m 30s old; one is expected every 1s, and its market is open. What the bot "
-        "decides "
-        "now, it decides on old data. The bot says that it is connected.",
+        example="The newest update is 1m 30s old; one is expected every 1s, and its market is open. Whatever the bot "
+        "decides now rests on old data: look at its open orders and positions first. The bot says that it is "
+        "connected.",
         example_labels={"service": "my-bot", "source": "ws:btcusdt", "kind": "websocket"},
         runbook=Runbook(
-            meaning="A source gave nothing new for several times the interval that was expected, while its market "
-            "is open. "
-            "Times are event times: a feed that repeats old data is stale, too.",
+            meaning="A source gave nothing new for several times the interval that was expected, while its market is "
+            "open. Times are event times: a feed that repeats old data is stale, too.",
             first=(
+                "Look at its open orders and positions at the venue: the bot moves them by what it believes.",
                 (
                     "Connected, says the message? Then the venue or the subscription is silent; disconnected: the "
-                    "network or "
-                    "the login."
+                    "network or the login."
                 ),
                 "`otel-obs report freshness --from -2h --service BOT`: this source alone, or all of one venue?",
                 "Look at the venue's status page, and at the bot's log around the last update.",
@@ -96,18 +103,14 @@ ALERTS: Final = (
         f"unless {_CLOSED}\n"
         f"and {known_for(metrics.SOURCE_SEEN, '<source_never_seen_after>')}",
         summary=f"{_SUBJECT} never gave anything",
-        description=f"{AT}Nothing came from it since the bot started "
-        f"{{{{ with {asked('time() - ' + metrics.STARTED.name + '{%s}')} }}}}"
-        f"{{{{ . | first | value | humanizeDuration }}}} ago{{{{ end }}}}, and {_HOURS}.{_CONNECTION}",
+        description=f"{AT}Nothing came from it since the bot started{_STARTED_AGO}, and {_HOURS}.{_CONNECTION}",
         look=f"otel-obs report freshness --from -2h{SERVICE}{SOURCE}",
-        example="Nothing came from it since the bot started 10m 0s ago, and its market is open. The bot says that "
-        "it is "
-        "disconnected.",
+        example="Nothing came from it since the bot started 10m 0s ago, and its market is open. The bot says that it "
+        "is disconnected.",
         example_labels={"service": "my-bot", "source": "ws:btcusdt", "kind": "websocket"},
         runbook=Runbook(
-            meaning="The bot named a source at its start, and not one update came. A check that only asks for the "
-            "age of "
-            "the last update would call this healthy.",
+            meaning="The bot named a source at its start, and not one update came. A check that only asks for the age "
+            "of the last update would call this healthy.",
             first=(
                 "Read the bot's log right after its start: login, subscription, name of the symbol.",
                 "`otel-obs report freshness --from -2h --service BOT`: did the other sources come?",
@@ -132,13 +135,10 @@ ALERTS: Final = (
         f"unless {_CLOSED}",
         summary=f"{_SUBJECT} was silent for {AGE} within the last hour",
         description=f"{AT}Updates come again, but the longest silence of the last hour was {AGE}; one is expected "
-        f"every "
-        f"{{{{ with {asked(_SOURCE_EXPECTED + '{%s,source=%q}', '$labels.source')} }}}}"
-        "{{ . | first | value | humanizeDuration }}{{ end }}. What was computed over that time has a hole.",
+        f"every {_EXPECTED_EVERY}. What was computed over that time has a hole.",
         look=f"otel-obs report freshness --from -2h{SERVICE}{SOURCE}",
         example="Updates come again, but the longest silence of the last hour was 2m 0s; one is expected every 1s. "
-        "What was "
-        "computed over that time has a hole.",
+        "What was computed over that time has a hole.",
         example_labels={"service": "my-bot", "source": "ws:btcusdt", "kind": "websocket"},
         runbook=Runbook(
             meaning="The source is fresh now, but had a hole within the hour. Indicators over that time lack data.",
@@ -163,16 +163,15 @@ ALERTS: Final = (
         f"unless {of(metrics.SOURCE_OPENED)} > time() - <reconnect_window:s>",
         summary=f'{_SUBJECT} reconnected {{{{ $value | printf "%.0f" }}}} times in <reconnect_window>',
         description=f'{AT}{{{{ $value | printf "%.0f" }}}} reconnects in <reconnect_window>; more than '
-        f"<reconnect_max> are a storm."
-        f"{{{{ with {asked(metrics.SOURCE_GAP.name + '{%s,source=%q}', '$labels.source')} }}}}"
+        f"<reconnect_max> are a "
+        f"storm.{{{{ with {asked(metrics.SOURCE_GAP.name + '{%s,source=%q}', '$labels.source')} }}}}"
         ' The longest silence of the last hour was {{ . | first | value | printf "%.0f s" }}.{{ end }}',
         look=f"otel-obs report freshness --from -2h{SERVICE}{SOURCE}",
         example="12 reconnects in 10m; more than 5 are a storm. The longest silence of the last hour was 9 s.",
         example_labels={"service": "my-bot", "source": "ws:btcusdt", "kind": "websocket"},
         runbook=Runbook(
             meaning="The connection is made and lost again and again. Each time messages may be missed, and venues "
-            "ban who "
-            "reconnects too often.",
+            "ban who reconnects too often.",
             first=(
                 "The bot's log: which close code or error ends the connection?",
                 "Look for Throttled of the same bot.",

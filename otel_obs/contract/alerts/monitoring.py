@@ -37,8 +37,7 @@ ALERTS: Final = (
         f"(increase(prometheus_rule_evaluation_failures_total{_WINDOW})) > 0",
         summary="Prometheus cannot evaluate rules",
         description='{{ $value | printf "%.0f" }} evaluations of {{ $labels.rule_group }} failed in '
-        "<monitoring_window>: its "
-        "alerts may not fire.",
+        "<monitoring_window>: its alerts may not fire.",
         look="otel-obs doctor",
         example="12 evaluations of /etc/prometheus/rules/bots.yml;otel_obs bots failed in 15m: its alerts may not "
         "fire.",
@@ -59,12 +58,10 @@ ALERTS: Final = (
         lasting="<down_for>",
         summary="Prometheus reaches no Alertmanager",
         description="Alerts fire and nobody is told. This one reaches you only by a second Alertmanager, or by "
-        "whoever misses "
-        "the Watchdog.",
+        "whoever misses the Watchdog.",
         look="otel-obs doctor",
         example="Alerts fire and nobody is told. This one reaches you only by a second Alertmanager, or by whoever "
-        "misses the "
-        "Watchdog.",
+        "misses the Watchdog.",
         example_labels={"instance": "127.0.0.1:9093"},
         runbook=Runbook(
             meaning="The last hop is broken.",

@@ -47,14 +47,11 @@ ALERTS: Final = (
         lasting="<down_for>",
         summary="The collector {{ $labels.instance }} does not answer",
         description="Prometheus could not read it for <down_for>. Bots keep what they can hold and drop the oldest "
-        "beyond; "
-        "they trade on. While this lasts, alerts that follow from it are silent: DecisionsNotDelivered and those on "
-        "the "
-        "collector's queue.",
+        "beyond; they trade on. While this lasts, alerts that follow from it are silent: DecisionsNotDelivered and "
+        "those on the collector's queue.",
         look="otel-obs doctor",
         example="Prometheus could not read it for 1m. Bots keep what they can hold and drop the oldest beyond; they "
-        "trade on. "
-        "While this lasts, alerts that follow from it are silent: DecisionsNotDelivered and those on the "
+        "trade on. While this lasts, alerts that follow from it are silent: DecisionsNotDelivered and those on the "
         "collector's queue.",
         example_labels={"instance": "127.0.0.1:8888"},
         runbook=Runbook(
@@ -81,8 +78,7 @@ ALERTS: Final = (
         lasting="<metrics_absent_for>",
         summary="The collector {{ $labels.instance }} tells nothing of its queue",
         description="It answers, but otelcol_exporter_queue_size is not among its metrics for <metrics_absent_for>: "
-        "alerts on "
-        "its queue cannot fire.",
+        "alerts on its queue cannot fire.",
         look="otel-obs doctor",
         example="It answers, but otelcol_exporter_queue_size is not among its metrics for 5m: alerts on its queue "
         "cannot fire.",
@@ -102,13 +98,11 @@ ALERTS: Final = (
         derives_from=Job.STORE,
         expression=f"max by (job, instance, data_type) ({_QUEUED} / otelcol_exporter_queue_capacity) > <queue_ratio>",
         summary="The collector's queue of {{ $labels.data_type }} is {{ $value | humanizePercentage }} full",
-        description="Above 100% bots are refused, and drop what they cannot hold. It fills when the store takes "
-        "less than bots "
-        "say, or nothing.",
+        description="Above 100% bots are refused, and drop what they cannot hold. It fills when the store takes less "
+        "than bots say, or nothing.",
         look="otel-obs doctor",
-        example="Above 100% bots are refused, and drop what they cannot hold. It fills when the store takes less "
-        "than bots say, "
-        "or nothing.",
+        example="Above 100% bots are refused, and drop what they cannot hold. It fills when the store takes less than "
+        "bots say, or nothing.",
         example_labels={"instance": "127.0.0.1:8888", "data_type": "traces"},
         runbook=Runbook(
             meaning="More comes in than goes out. Nothing is lost yet.",
@@ -132,8 +126,7 @@ ALERTS: Final = (
         expression=f"{_grown('otelcol_receiver_refused')}\nor\n{_grown('otelcol_exporter_enqueue_failed')}",
         summary="The collector refuses {{ $labels.data_type }}",
         description='{{ $value | printf "%.0f" }} records were turned away in <collector_window>. Bots send them '
-        "again while "
-        "they can hold them, and then drop them.",
+        "again while they can hold them, and then drop them.",
         look="otel-obs doctor",
         example="4000 records were turned away in 5m. Bots send them again while they can hold them, and then drop "
         "them.",
@@ -158,17 +151,15 @@ ALERTS: Final = (
         f"and count by ({_QUEUE}) ({_QUEUED} offset <collector_window>)\n"
         f"unless {_grown('otelcol_exporter_sent', _TO_STORE, by=_QUEUE)}",
         summary="The collector brings no {{ $labels.data_type }} to the store",
-        description="Records wait in its queue, and none was stored for <collector_window>. It tries for ever and "
-        "loses nothing "
-        "until its queue is full.",
+        description="Records wait in its queue, and none was stored for <collector_window>. Nothing is lost until the "
+        "queue is full. Bots trade on.",
         look="otel-obs doctor",
-        example="Records wait in its queue, and none was stored for 5m. It tries for ever and loses nothing until "
-        "its queue is "
-        "full.",
+        example="Records wait in its queue, and none was stored for 5m. Nothing is lost until the queue is full. Bots "
+        "trade on.",
         example_labels={"instance": "127.0.0.1:8888", "data_type": "traces"},
         runbook=Runbook(
-            meaning="The store does not take what the collector sends. This exporter takes no error for final: a wrong "
-            "password or a missing table is tried for ever, and its log tells it at the level info only.",
+            meaning="The store does not take what the collector sends. This exporter takes no error for final: a "
+            "wrong password or a missing table is tried for ever, and its log tells it at the level info only.",
             first=(
                 "The collector's log: the text after `Exporting failed. Will retry` is the store's own answer.",
                 "`otel-obs doctor` sends a marked record and says where it stays.",
@@ -193,8 +184,7 @@ ALERTS: Final = (
         lasting="<collector_window>",
         summary="Bots decide, and nothing reaches the store",
         description='{{ $value | printf "%.0f" }} decisions were made in <collector_window>, and neither collector '
-        "nor store took "
-        "one record.",
+        "nor store took one record.",
         look="otel-obs doctor",
         example="240 decisions were made in 5m, and neither collector nor store took one record.",
         runbook=Runbook(
@@ -216,16 +206,14 @@ ALERTS: Final = (
         lasting="<down_for>",
         summary="The store {{ $labels.instance }} does not answer",
         description="Prometheus could not read it for <down_for>. The collector's queue holds what arrives; reports "
-        "and "
-        "dashboards have no answers. Alerts on the collector's queue are silent while this lasts.",
+        "and dashboards have no answers. Alerts on the collector's queue are silent while this lasts.",
         look="otel-obs doctor",
         example="Prometheus could not read it for 1m. The collector's queue holds what arrives; reports and "
-        "dashboards have no "
-        "answers. Alerts on the collector's queue are silent while this lasts.",
+        "dashboards have no answers. Alerts on the collector's queue are silent while this lasts.",
         example_labels={"instance": "127.0.0.1:9363"},
         runbook=Runbook(
-            meaning="ClickHouse (or `otel-obs up`) is not reachable. Nothing is lost while the collector's queue "
-            "has room.",
+            meaning="ClickHouse (or `otel-obs up`) is not reachable. Nothing is lost while the collector's queue has "
+            "room.",
             first=(
                 "Its process and log: `systemctl status clickhouse-server`, or `docker compose logs clickhouse`.",
                 "`df -h` on its disk.",

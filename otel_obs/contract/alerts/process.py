@@ -44,22 +44,19 @@ ALERTS: Final = (
         lasting="<down_for>",
         summary=f"{WHO} does not answer",
         description="Prometheus could not read {{ $labels.instance }} for <down_for>. The bot has ended, hangs as a "
-        "whole, "
-        "or its machine or network is gone. Alerts about its feeds are silent while this one lasts.",
+        "whole, or its machine or network is gone. Alerts about its feeds are silent while this one lasts.",
         look=f"otel-obs report decisions --from -1h{SERVICE}",
-        example="Prometheus could not read 127.0.0.1:9464 for 1m. The bot has ended, hangs as a whole, or its "
-        "machine or "
-        "network is gone. Alerts about its feeds are silent while this one lasts.",
+        example="Prometheus could not read 127.0.0.1:9464 for 1m. The bot has ended, hangs as a whole, or its machine "
+        "or network is gone. Alerts about its feeds are silent while this one lasts.",
         example_labels={"service": "my-bot", "instance": "127.0.0.1:9464"},
         runbook=Runbook(
-            meaning="Nobody answers where the bot's health is read. Open positions may be without anybody who "
-            "watches them.",
+            meaning="Nobody answers where the bot's health is read. Open positions may be without anybody who watches "
+            "them.",
             first=(
                 "Check open positions and orders at the venue first: the bot does not.",
                 (
                     "Is the process there? `systemctl status bot@NAME`, its log's last lines, and the kernel's for "
-                    "out of "
-                    "memory."
+                    "out of memory."
                 ),
                 "`otel-obs report decisions --from -1h --service BOT`: what did it do last?",
             ),
@@ -90,13 +87,15 @@ ALERTS: Final = (
         f"{open_for('<heartbeat_first>', beside='loop')}",
         summary=f"{WHO}: loop {{{{ $labels.loop }}}} hangs",
         description=f"{{{{ if gt $value 0.0 }}}}The loop last came round {AGE} ago.{{{{ else }}}}The loop never "
-        "came round since the bot started.{{ end }} The process still answers: it is alive and does nothing.",
+        "came round since the bot started.{{ end }} The process still answers, but this loop makes no progress: look "
+        "at its open orders and positions first.",
         look=f"otel-obs report slowest --from -1h{SERVICE}",
-        example="The loop last came round 2m 0s ago. The process still answers: it is alive and does nothing.",
+        example="The loop last came round 2m 0s ago. The process still answers, but this loop makes no progress: look "
+        "at its open orders and positions first.",
         example_labels={"service": "my-bot", "loop": "main"},
         runbook=Runbook(
-            meaning="The decision loop does not come round, though the process lives. Nothing is decided, no stop "
-            "is moved.",
+            meaning="The decision loop does not come round, though the process lives. Nothing is decided, no stop is "
+            "moved.",
             first=(
                 "Check open positions and orders at the venue: the bot does not.",
                 "Where does it stand? `py-spy dump --pid PID` shows each thread's stack without stopping it.",
@@ -107,7 +106,10 @@ ALERTS: Final = (
                 "A deadlock, or an exception that ended the loop's thread and not the process.",
                 "A loop that sleeps on purpose longer than `expected_every` says.",
             ),
-            mend=("Restart the bot; give the call a timeout.", "Correct `expected_every` if the pause was meant."),
+            mend=(
+                "Restart the bot (that may leave its orders open: look), and give the call a timeout.",
+                "Correct `expected_every` if the pause was meant.",
+            ),
         ),
         dashboard=Dashboard.HEALTH,
     ),
@@ -120,16 +122,14 @@ ALERTS: Final = (
         lasting="<metrics_absent_for>",
         summary=f"{WHO} answers, but tells nothing of its health",
         description="{{ $labels.instance }} answers Prometheus without one metric of otel_obs for "
-        "<metrics_absent_for>: no "
-        "alert about this bot can fire.",
+        "<metrics_absent_for>: no alert about this bot can fire.",
         look="otel-obs doctor",
-        example="127.0.0.1:9464 answers Prometheus without one metric of otel_obs for 5m: no alert about this bot "
-        "can fire.",
+        example="127.0.0.1:9464 answers Prometheus without one metric of otel_obs for 5m: no alert about this bot can "
+        "fire.",
         example_labels={"service": "my-bot", "instance": "127.0.0.1:9464"},
         runbook=Runbook(
-            meaning="Silence that looks like health: the target is up, and what all other alerts are computed from "
-            "is not "
-            "there.",
+            meaning="Silence that looks like health: the target is up, and what all other alerts are computed from is "
+            "not there.",
             first=(
                 "`curl -s http://INSTANCE/metrics | grep otel_obs_`: nothing?",
                 "Run `otel-obs doctor` in the bot's environment: is recording on?",
@@ -162,8 +162,7 @@ ALERTS: Final = (
                 "The message names the most frequent kinds.",
                 (
                     "`otel-obs report decisions --outcome failed --from -1h --service BOT`: did decisions fail, or "
-                    "something "
-                    "beside them?"
+                    "something beside them?"
                 ),
                 "The bot's log around the first of them.",
             ),
@@ -206,8 +205,7 @@ ALERTS: Final = (
         '{{ $value | printf "%.1f" }} s; everything that the bot awaits comes that much too late.',
         look=f"otel-obs report slowest --from -15m{SERVICE}",
         example="The largest delay of the asyncio event loop within five minutes was 3.2 s; everything that the bot "
-        "awaits "
-        "comes that much too late.",
+        "awaits comes that much too late.",
         example_labels={"service": "my-bot"},
         runbook=Runbook(
             meaning="Something blocks the event loop: a computation or a blocking call inside a coroutine.",
@@ -235,9 +233,8 @@ ALERTS: Final = (
         example="The last one was sent 20m 0s ago; one is due every five minutes. Reports on health have a hole.",
         example_labels={"service": "my-bot"},
         runbook=Runbook(
-            meaning="The bot's thread that sends snapshots has ended or hangs. Alerts go on, as Prometheus reads "
-            "the bot "
-            "itself; what is asked afterwards lacks these minutes.",
+            meaning="The bot's thread that sends snapshots has ended or hangs. Alerts go on, as Prometheus reads the "
+            "bot itself; what is asked afterwards lacks these minutes.",
             first=("The bot's log: messages of otel_obs.", "Run `otel-obs doctor` in the bot's environment."),
             causes=("The process was suspended.", "`otel_obs.shutdown()` was called, and the bot went on."),
             mend=("Restart the bot when its market is closed.",),
@@ -253,17 +250,14 @@ ALERTS: Final = (
         lasting="<down_for>",
         summary=f'{WHO}: its clock is {{{{ $value | printf "%.0f" }}}} s off',
         description='The clocks of {{ $labels.instance }} and of Prometheus differ by {{ $value | printf "%.0f" }} '
-        "s. Times of "
-        "decisions, ages of feeds and windows of reports are wrong by as much.",
+        "s. Times of decisions, ages of feeds and windows of reports are wrong by as much.",
         look="otel-obs doctor",
-        example="The clocks of 127.0.0.1:9464 and of Prometheus differ by 42 s. Times of decisions, ages of feeds "
-        "and windows "
-        "of reports are wrong by as much.",
+        example="The clocks of 127.0.0.1:9464 and of Prometheus differ by 42 s. Times of decisions, ages of feeds and "
+        "windows of reports are wrong by as much.",
         example_labels={"service": "my-bot", "instance": "127.0.0.1:9464"},
         runbook=Runbook(
             meaning="Two clocks disagree. Venues refuse requests whose time is off, and no report can be trusted to "
-            "the "
-            "second.",
+            "the second.",
             first=("`timedatectl` on both machines: which one is not synchronised?",),
             causes=("The time service is off.", "A virtual machine was paused and resumed."),
             mend=("Switch the time service on: `systemctl enable --now systemd-timesyncd`, or chrony.",),
