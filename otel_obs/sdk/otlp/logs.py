@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 from otel_obs.sdk.otlp.attributes import Attributes
 from otel_obs.sdk.otlp.envelope import enveloped, hold_on, readable
 from otel_obs.sdk.otlp.values import any_value
-from otel_obs.sdk.otlp.wire import MASK_64, MASK_128, field, utf8, varint, within
+from otel_obs.sdk.otlp.wire import MASK_32, MASK_64, MASK_128, field, uint32, utf8, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from otel_obs.sdk.otlp.records import LogRecord
 
-_MASK_32: Final = (1 << 32) - 1
 _of_log: Final = Attributes(b"\x32")
 _time: Final = Struct("<cQ").pack
 _flags: Final = Struct("<cI").pack
@@ -35,13 +34,13 @@ def _log(record: LogRecord) -> bytes:
     parts = [_time(b"\x09", time_ns)]
     append = parts.append
     if severity:
-        append(b"\x10" + varint(severity))
+        append(b"\x10" + uint32(severity))
     if severity_text:
         append(field(b"\x1a", utf8(severity_text)))
     append(field(b"\x2a", any_value(body)))
     _of_log.put(attributes, append)
     if dropped:
-        append(b"\x38" + varint(dropped))
+        append(b"\x38" + uint32(dropped))
     if flags:
         append(_flags(b"\x45", flags))
     if trace_id:
@@ -59,9 +58,9 @@ def _mended(record: LogRecord) -> LogRecord:
         time_ns=within(record.time_ns, MASK_64),
         observed_ns=within(record.observed_ns, MASK_64),
         attributes=readable(record.attributes),
-        severity_number=within(record.severity_number, _MASK_32 >> 1),
+        severity_number=within(record.severity_number, MASK_32 >> 1),
         trace_id=within(record.trace_id, MASK_128),
         span_id=within(record.span_id, MASK_64),
-        flags=within(record.flags, _MASK_32),
-        dropped_attributes=within(record.dropped_attributes, _MASK_32),
+        flags=within(record.flags, MASK_32),
+        dropped_attributes=within(record.dropped_attributes, MASK_32),
     )

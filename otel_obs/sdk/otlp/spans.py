@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_obs.sdk.otlp.attributes import Attributes
 from otel_obs.sdk.otlp.envelope import enveloped, hold_on, readable
 from otel_obs.sdk.otlp.records import EventRecord, LinkRecord, SpanRecord
-from otel_obs.sdk.otlp.wire import MASK_64, MASK_128, Remembered, field, utf8, varint, within
+from otel_obs.sdk.otlp.wire import MASK_32, MASK_64, MASK_128, Remembered, field, uint32, utf8, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _MOST_NAMES: Final = 512
 _LONGEST_NAME: Final = 256
-_MASK_32: Final = (1 << 32) - 1
 _of_span: Final = Attributes(b"\x4a")
 _of_event: Final = Attributes(b"\x1a")
 _of_link: Final = Attributes(b"\x22")
@@ -69,19 +68,19 @@ def _span(record: SpanRecord) -> bytes:
         append(_parent(b"\x22\x08", parent_id))
     append(_span_names[name])
     if kind:
-        append(b"\x30" + varint(kind))
+        append(b"\x30" + uint32(kind))
     append(_times(b"\x39", start, b"\x41", end))
     _of_span.put(attributes, append)
     if dropped_attributes:
-        append(b"\x50" + varint(dropped_attributes))
+        append(b"\x50" + uint32(dropped_attributes))
     if events:
         _put_events(events, append)
     if dropped_events:
-        append(b"\x60" + varint(dropped_events))
+        append(b"\x60" + uint32(dropped_events))
     if links:
         _put_links(links, append)
     if dropped_links:
-        append(b"\x70" + varint(dropped_links))
+        append(b"\x70" + uint32(dropped_links))
     append(_status(code, description) if code or description else b"\x7a\x00")
     if flags:
         append(_span_flags(b"\x85\x01", flags))
@@ -93,7 +92,7 @@ def _put_events(events: Sequence[EventRecord], append: Callable[[bytes], object]
         parts = [_time(b"\x09", time_ns), _event_names[name]]
         _of_event.put(attributes, parts.append)
         if dropped:
-            parts.append(b"\x20" + varint(dropped))
+            parts.append(b"\x20" + uint32(dropped))
         append(field(b"\x5a", b"".join(parts)))
 
 
@@ -104,7 +103,7 @@ def _put_links(links: Sequence[LinkRecord], append: Callable[[bytes], object]) -
             parts.append(field(b"\x1a", utf8(trace_state)))
         _of_link.put(attributes, parts.append)
         if dropped:
-            parts.append(b"\x28" + varint(dropped))
+            parts.append(b"\x28" + uint32(dropped))
         if flags:
             parts.append(_link_flags(b"\x35", flags))
         append(field(b"\x6a", b"".join(parts)))
@@ -112,7 +111,7 @@ def _put_links(links: Sequence[LinkRecord], append: Callable[[bytes], object]) -
 
 def _status(code: int, description: str) -> bytes:
     said = field(b"\x12", utf8(description)) if description else b""
-    return field(b"\x7a", said + b"\x18" + varint(code) if code else said)
+    return field(b"\x7a", said + b"\x18" + uint32(code) if code else said)
 
 
 def _mended(record: SpanRecord) -> SpanRecord:
@@ -120,24 +119,25 @@ def _mended(record: SpanRecord) -> SpanRecord:
         trace_id=within(record.trace_id, MASK_128),
         span_id=within(record.span_id, MASK_64),
         parent_id=within(record.parent_id, MASK_64),
+        name=utf8(record.name).decode(),
         start_ns=within(record.start_ns, MASK_64),
         end_ns=within(record.end_ns, MASK_64),
         attributes=readable(record.attributes),
         events=[
-            EventRecord(name, within(time_ns, MASK_64), readable(attributes), within(dropped, _MASK_32))
+            EventRecord(utf8(name).decode(), within(time_ns, MASK_64), readable(attributes), within(dropped, MASK_32))
             for name, time_ns, attributes, dropped in record.events or ()
         ],
         links=[
             LinkRecord(
                 within(one.trace_id, MASK_128), within(one.span_id, MASK_64), one.trace_state,
-                readable(one.attributes), within(one.dropped_attributes, _MASK_32), within(one.flags, _MASK_32),
+                readable(one.attributes), within(one.dropped_attributes, MASK_32), within(one.flags, MASK_32),
             )
             for one in record.links or ()
         ],
-        kind=within(record.kind, _MASK_32 >> 1),
-        status_code=within(record.status_code, _MASK_32 >> 1),
-        flags=within(record.flags, _MASK_32),
-        dropped_attributes=within(record.dropped_attributes, _MASK_32),
-        dropped_events=within(record.dropped_events, _MASK_32),
-        dropped_links=within(record.dropped_links, _MASK_32),
+        kind=within(record.kind, MASK_32 >> 1),
+        status_code=within(record.status_code, MASK_32 >> 1),
+        flags=within(record.flags, MASK_32),
+        dropped_attributes=within(record.dropped_attributes, MASK_32),
+        dropped_events=within(record.dropped_events, MASK_32),
+        dropped_links=within(record.dropped_links, MASK_32),
     )  # fmt: skip

@@ -10,17 +10,30 @@ from typing import Any, Final
 
 MASK_64: Final = (1 << 64) - 1
 MASK_128: Final = (1 << 128) - 1
+MASK_32: Final = (1 << 32) - 1
 _MOST_SMALL: Final = 1 << 12
+_SEVEN_BITS: Final = 0x7F
 _MOST_DIGITS: Final = 8_000  # bits of an int whose decimal text Python still writes without complaint
 
+REASONS: Final = {
+    "mended": "a record held what its fields cannot",
+    "no_such_kind": "a value of a kind that OTLP has not was sent as its text",
+    "not_a_number": "what should be a time or a count was no number, and was sent as 0",
+    "not_text": "what should be a name was no text, and was sent as its text",
+    "not_utf8": "lone surrogates were sent as question marks",
+    "out_of_range": "a time, a count or an id was out of range, and was sent as the nearest that fits",
+    "too_deep": "a value that is nested too deep, or in itself, was sent as its text",
+    "too_large": "a whole number beyond 64 bits was sent as its text",
+    "unreadable": "a value that cannot be read was sent as its text",
+}
 altered: Final[Counter[str]] = Counter()
-"""How often, in this process, something could not be sent as it was; by reason. For reading only."""
+"""How often, in this process, something could not be sent as it was; by one of REASONS. For reading only."""
 
 
 def _varint(number: int) -> bytes:
     written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
+    while number > _SEVEN_BITS:
+        written.append(number & _SEVEN_BITS | 0x80)
         number >>= 7
     written.append(number)
     return bytes(written)
@@ -32,6 +45,18 @@ _SMALL: Final = tuple(_varint(number) for number in range(_MOST_SMALL))
 def varint(number: int) -> bytes:
     """A number from 0 to 2**64 - 1, seven bits a byte."""
     return _SMALL[number] if 0 <= number < _MOST_SMALL else _varint(number & MASK_64)
+
+
+def uint32(number: int) -> bytes:
+    """A number of a field that holds 32 bits.
+
+    Raises:
+        OverflowError: it does not fit.
+
+    """
+    if not 0 <= number <= MASK_32:
+        raise OverflowError(number)
+    return varint(number)
 
 
 def field(tag: bytes, content: bytes) -> bytes:
