@@ -19,8 +19,7 @@ import otel_obs as obs
 from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.instrument.source import Source, using
-from otel_obs.sdk.otlp import encode_spans
-from otel_obs.sdk.otlp.envelope import give_way, hold_on
+from otel_obs.sdk.otlp import GiveWay, encode_spans
 from otel_obs.sdk.otlp.exporters import span_exporter
 from otel_obs.sdk.otlp.from_sdk import span_records
 
@@ -106,8 +105,9 @@ def _lateness(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def _waking(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
-    ours = _lateness(lambda: encode_spans(span_records(batch), pause=give_way))
-    without = _lateness(lambda: encode_spans(span_records(batch), pause=hold_on))
+    pause = GiveWay()
+    ours = _lateness(lambda: encode_spans(span_records(batch), pause=pause))
+    without = _lateness(lambda: encode_spans(span_records(batch)))
     stock = _lateness(lambda: official(batch).SerializeToString())
     none = _lateness(lambda: time.sleep(_TICK))
     for index, name in enumerate(("p50", "p90")):
@@ -118,6 +118,35 @@ def _waking(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
         }
         yield {"figure": f"the same, were the interpreter not given back, {name}, ms", "ours": without[index]}
         yield {"figure": f"the same, beside nothing, {name}, ms", "ours": none[index]}
+
+
+def _share(work: Callable[[], object]) -> float:
+    """Spans per second that a background thread encodes while the bot's own computes without end."""
+    stop, batches = threading.Event(), 0
+
+    def background() -> None:
+        nonlocal batches
+        while not stop.is_set():
+            work()
+            batches += 1
+
+    thread = threading.Thread(target=background)
+    thread.start()
+    end = time.perf_counter() + _LISTENING
+    while time.perf_counter() < end:
+        sum(range(1_000))
+    stop.set()
+    thread.join()
+    return batches * _BATCH / _LISTENING
+
+
+def _beside_a_busy_bot(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
+    pause = GiveWay()
+    yield {
+        "figure": "spans encoded beside a thread that computes on and on, 1/s",
+        "ours": _share(lambda: encode_spans(span_records(batch), pause=pause)),
+        "stock": _share(lambda: official(batch).SerializeToString()),
+    }
 
 
 def _delivered_per_second(exporter: SpanExporter, port: int) -> float:
@@ -159,4 +188,5 @@ def measure() -> Iterator[dict[str, object]]:
     batch = _batch()
     yield from _encoding(batch)
     yield from _waking(batch)
+    yield from _beside_a_busy_bot(batch)
     yield from _delivery()

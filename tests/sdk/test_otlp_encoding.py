@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otel_obs.sdk.otlp import (
     EventRecord,
+    GiveWay,
     LinkRecord,
     LogRecord,
     ResourceRecord,
@@ -388,3 +389,28 @@ def test_the_interpreter_is_given_back_every_few_records() -> None:
     encode_spans([LEGAL] * 100, pause=lambda: pauses.append(1))
     encode_logs([LogRecord(SCOPE, 1, 1)] * 100, pause=lambda: pauses.append(1))
     assert len(pauses) == 10
+
+
+def test_a_thread_that_wakes_is_let_in_every_time_and_one_that_computes_on_and_on_ever_more_rarely() -> None:
+    now, keeps_it, slept = 0.0, 0.0, 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now, slept
+        now, slept = now + seconds + keeps_it, slept + 1
+
+    pause = GiveWay(sleep=sleep, clock=lambda: now)
+
+    def pauses_of(asked: int) -> int:
+        nonlocal slept
+        slept = 0
+        for _ in range(asked):
+            pause()
+        return slept
+
+    assert pauses_of(100) == 100
+    keeps_it = 0.005
+    assert 10 <= pauses_of(250) <= 20
+    assert pauses_of(250) == 10
+    keeps_it = 0.0
+    pauses_of(25)
+    assert pauses_of(100) == 100

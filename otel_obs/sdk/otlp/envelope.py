@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from otel_obs.sdk.otlp.attributes import Attributes
@@ -19,15 +18,6 @@ _of_resource: Final = Attributes(b"\x0a")
 _of_scope: Final = Attributes(b"\x1a")
 
 R = TypeVar("R", "SpanRecord", "LogRecord")
-
-
-def give_way() -> None:
-    """Let a thread that waits for the interpreter have it."""
-    time.sleep(0)
-
-
-def hold_on() -> None:
-    """Go on without a pause: for whoever encodes where nobody waits."""
 
 
 def enveloped(

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-from otel_obs.sdk.otlp.envelope import give_way
 from otel_obs.sdk.otlp.from_sdk import log_records, span_records
 from otel_obs.sdk.otlp.logs import encode_logs
 from otel_obs.sdk.otlp.spans import encode_spans
+from otel_obs.sdk.otlp.turns import GiveWay
 from otel_obs.sdk.otlp.wire import REASONS, altered
 
 if TYPE_CHECKING:
@@ -45,20 +45,18 @@ class Encoded:
 
 def span_exporter(endpoint: str) -> OTLPSpanExporter:
     """An exporter of spans to ``endpoint``, a whole URL."""
-    return _speaking_ours(OTLPSpanExporter, "encode_spans", _encoded_spans)(endpoint=endpoint)
+    pause = GiveWay()
+    ours = _speaking_ours(
+        OTLPSpanExporter, "encode_spans", lambda batch: encode_spans(span_records(batch), pause=pause)
+    )
+    return ours(endpoint=endpoint)
 
 
 def log_exporter(endpoint: str) -> OTLPLogExporter:
     """An exporter of log records to ``endpoint``, a whole URL."""
-    return _speaking_ours(OTLPLogExporter, "encode_logs", _encoded_logs)(endpoint=endpoint)
-
-
-def _encoded_spans(batch: Sequence[Any]) -> bytes:
-    return encode_spans(span_records(batch), pause=give_way)
-
-
-def _encoded_logs(batch: Sequence[Any]) -> bytes:
-    return encode_logs(log_records(batch), pause=give_way)
+    pause = GiveWay()
+    ours = _speaking_ours(OTLPLogExporter, "encode_logs", lambda batch: encode_logs(log_records(batch), pause=pause))
+    return ours(endpoint=endpoint)
 
 
 def _speaking_ours(stock: type[E], name: str, encoded: Callable[[Sequence[Any]], bytes]) -> type[E]:

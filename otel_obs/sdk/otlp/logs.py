@@ -6,7 +6,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.sdk.otlp.attributes import Attributes
-from otel_obs.sdk.otlp.envelope import enveloped, hold_on, readable
+from otel_obs.sdk.otlp.envelope import enveloped, readable
+from otel_obs.sdk.otlp.turns import hold_on
 from otel_obs.sdk.otlp.values import any_value
 from otel_obs.sdk.otlp.wire import MASK_32, MASK_64, MASK_128, field, uint32, utf8, within
 

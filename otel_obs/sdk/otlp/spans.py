@@ -6,8 +6,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.sdk.otlp.attributes import Attributes
-from otel_obs.sdk.otlp.envelope import enveloped, hold_on, readable
+from otel_obs.sdk.otlp.envelope import enveloped, readable
 from otel_obs.sdk.otlp.records import EventRecord, LinkRecord, SpanRecord
+from otel_obs.sdk.otlp.turns import hold_on
 from otel_obs.sdk.otlp.wire import MASK_32, MASK_64, MASK_128, Remembered, field, uint32, utf8, within
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _link_flags: Final = Struct("<cI").pack
 def encode_spans(records: Iterable[SpanRecord], *, pause: Callable[[], None] = hold_on) -> bytes:
     """The body of a request with these spans, grouped by resource and scope.
 
-    ``pause`` is called every few spans: ``give_way`` keeps a bot's thread from waiting while a background thread
+    ``pause`` is called every few spans: ``GiveWay()`` keeps a bot's thread from waiting while a background thread
     encodes. Nothing is raised for what a record holds; ``wire.altered`` counts what could not be sent as it was.
     """
     return enveloped(records, encode=_span, mend=_mended, pause=pause)
