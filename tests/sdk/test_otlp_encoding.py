@@ -45,9 +45,11 @@ often = settings(max_examples=80, deadline=None, database=None, derandomize=True
 
 # ---- whatever may be said
 
-words = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+short = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+long = st.sampled_from([127, 128, 16_383, 16_384, 70_000]).map("x".__mul__)  # where a length takes a further byte
+words = short | short | long
 names = st.sampled_from(["decision.what", "quantity", "", "gate.name\x00"]) | words
-keys = st.sampled_from(["decision.what", "quantity", "a" * 300]) | words.filter(bool)
+keys = st.sampled_from(["decision.what", "quantity", "a" * 120, "a" * 300]) | short.filter(bool)
 int64s = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 300)
 uint64s = st.integers(0, 2**64 - 1)
 scalars = st.none() | st.booleans() | int64s | st.floats() | words | st.binary(max_size=200)
