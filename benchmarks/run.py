@@ -11,12 +11,14 @@ import platform
 from pathlib import Path
 
 import caller
+import encoding
 import freshness
 import imports
 import ingest
 
 BENCHMARKS = {
     "caller": caller.measure,
+    "encoding": encoding.measure,
     "imports": imports.measure,
     "ingest": ingest.measure,
     "freshness": freshness.measure,

@@ -230,9 +230,9 @@ def span_exporter(wanted: Settings) -> SpanExporter:
             raise MissingExtraError(f"{protocol.VARIABLE}=grpc", extra="grpc") from None
         exporter: SpanExporter = GrpcSpanExporter(endpoint=way.place)
         return exporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from otel_obs.sdk.otlp.exporters import span_exporter
 
-    return OTLPSpanExporter(endpoint=_url(way, "/v1/traces"))
+    return span_exporter(_url(way, "/v1/traces"))
 
 
 def _log_exporter(wanted: Settings) -> LogRecordExporter:
@@ -244,9 +244,9 @@ def _log_exporter(wanted: Settings) -> LogRecordExporter:
             raise MissingExtraError(f"{protocol.VARIABLE}=grpc", extra="grpc") from None
         exporter: LogRecordExporter = GrpcLogExporter(endpoint=way.place)
         return exporter
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from otel_obs.sdk.otlp.exporters import log_exporter
 
-    return OTLPLogExporter(endpoint=_url(way, "/v1/logs"))
+    return log_exporter(_url(way, "/v1/logs"))
 
 
 def _url(way: protocol.Way, path: str) -> str:
