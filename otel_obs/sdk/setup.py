@@ -170,17 +170,16 @@ def span_limits(wanted: Settings) -> SpanLimits:
 
 
 def _set_up_spans(wanted: Settings, resource: Resource) -> None:
-    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     from otel_obs.sdk.delivery import AcknowledgedSpans, CountedSpans
     from otel_obs.sdk.ids import SeededIds
+    from otel_obs.sdk.spans import TracerProvider
 
     provider = TracerProvider(
         resource=resource,
-        shutdown_on_exit=False,
-        id_generator=SeededIds(wanted.ids_seed) if wanted.ids_seed else None,
-        span_limits=span_limits(wanted),
+        ids=SeededIds(wanted.ids_seed) if wanted.ids_seed else None,
+        limits=span_limits(wanted),
     )
     queue = BatchSpanProcessor(
         AcknowledgedSpans(partial(span_exporter, wanted), _process.tally),

@@ -1,0 +1,257 @@
+"""One span: told of by its bot, read by processors and exporters once it has ended."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from time import time_ns
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from otel_obs.contract import semconv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import SpanContext
+    from opentelemetry.util.types import Attributes
+
+    from otel_obs.sdk.spans.provider import Origin
+
+_log: Final = logging.getLogger("otel_obs")
+_UNSET: Final = Status(StatusCode.UNSET)
+
+
+class Event:
+    """Something that happened within a span."""
+
+    __slots__ = ("attributes", "dropped_attributes", "name", "timestamp")
+
+    def __init__(self, name: str, attributes: dict[str, Any], timestamp: int, dropped_attributes: int) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.timestamp = timestamp
+        self.dropped_attributes = dropped_attributes
+
+
+class Link:
+    """Another span that this one has to do with."""
+
+    __slots__ = ("attributes", "context", "dropped_attributes")
+
+    def __init__(self, context: SpanContext, attributes: dict[str, Any], dropped_attributes: int) -> None:
+        self.context = context
+        self.attributes = attributes
+        self.dropped_attributes = dropped_attributes
+
+
+class Span(trace.Span, ReadableSpan):
+    """A span that records. Made by a tracer alone.
+
+    It is handed to processors as it is: once ended it takes nothing more, so that no copy is needed.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        name: str,
+        attributes: Attributes,
+        *,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        start: int,
+        records_exceptions: bool,
+        fails_with_exceptions: bool,
+    ) -> None:
+        # Not that of ReadableSpan, which keeps what it is told under names of its own: all that it tells is told here.
+        self._origin = origin
+        self._title = name
+        self._own = context
+        self._above = parent
+        self._sort = kind
+        self._began = start
+        self._ended: int | None = None
+        self._state = _UNSET
+        self._said, self._unsaid = origin.span_limits.taken(attributes)
+        self._happened: list[Event] = []
+        self._lost_events = 0
+        self._linked: list[Link] = []
+        self._lost_links = 0
+        self._records_exceptions = records_exceptions
+        self._fails_with_exceptions = fails_with_exceptions
+
+    # What it is told -------------------------------------------------------------------------------------------------
+
+    def _is_over(self, what: str) -> bool:
+        if self._ended is None:
+            return False
+        _log.warning("%s of span %r came after its end, and is left out.", what, self._title)
+        return True
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        if not self._is_over("An attribute"):
+            self._unsaid += self._origin.span_limits.put(self._said, key, value)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        if not self._is_over("Attributes"):
+            self._unsaid += self._origin.span_limits.add(self._said, attributes)
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        if self._is_over("An event"):
+            return
+        said, unsaid = self._origin.event_limits.taken(attributes)
+        self._happened.append(Event(name, said, time_ns() if timestamp is None else timestamp, unsaid))
+        most = self._origin.most_events
+        if most is not None and len(self._happened) > most:
+            del self._happened[0]
+            self._lost_events += 1
+
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        if self._is_over("A link") or not (context.is_valid or attributes or context.trace_state):
+            return
+        said, unsaid = self._origin.link_limits.taken(attributes)
+        self._linked.append(Link(context, said, unsaid))
+        most = self._origin.most_links
+        if most is not None and len(self._linked) > most:
+            del self._linked[0]
+            self._lost_links += 1
+
+    def update_name(self, name: str) -> None:
+        if not self._is_over("A name"):
+            self._title = name
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        told = status if isinstance(status, Status) else Status(status, description)
+        if self._is_over("A status") or StatusCode.OK is self._state.status_code:
+            return
+        if told.status_code is not StatusCode.UNSET:
+            self._state = told
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,  # noqa: FBT001, FBT002 - OpenTelemetry's own signature
+    ) -> None:
+        kind = type(exception)
+        named = kind.__qualname__ if kind.__module__ in {"builtins", ""} else f"{kind.__module__}.{kind.__qualname__}"
+        told: dict[str, Any] = {
+            semconv.EXCEPTION_TYPE: named,
+            semconv.EXCEPTION_MESSAGE: str(exception),
+            semconv.EXCEPTION_STACKTRACE: "".join(traceback.format_exception(exception)),
+            "exception.escaped": str(escaped),
+        }
+        self.add_event(semconv.EXCEPTION_EVENT, told | dict(attributes or {}), timestamp)
+
+    def start(self, parent_context: Context | None) -> None:
+        """Tell the processors that it began."""
+        self._origin.processor.on_start(self, parent_context=parent_context)  # type: ignore[arg-type]
+
+    def end(self, end_time: int | None = None) -> None:
+        if self._is_over("A second end"):
+            return
+        self._ended = time_ns() if end_time is None else end_time
+        self._origin.processor.on_end(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        if error is not None and self._ended is None:
+            if self._records_exceptions:
+                self.record_exception(error, escaped=True)
+            if self._fails_with_exceptions:
+                self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        super().__exit__(kind, error, stack)
+
+    # What it tells ---------------------------------------------------------------------------------------------------
+
+    def is_recording(self) -> bool:
+        return self._ended is None
+
+    def get_span_context(self) -> SpanContext:
+        return self._own
+
+    @property
+    def context(self) -> SpanContext:
+        return self._own
+
+    @property
+    def name(self) -> str:
+        return self._title
+
+    @property
+    def kind(self) -> SpanKind:
+        return self._sort
+
+    @property
+    def parent(self) -> SpanContext | None:
+        return self._above
+
+    @property
+    def start_time(self) -> int:
+        return self._began
+
+    @property
+    def end_time(self) -> int | None:
+        return self._ended
+
+    @property
+    def status(self) -> Status:
+        return self._state
+
+    @property
+    def attributes(self) -> Attributes:
+        return MappingProxyType(self._said)
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self._unsaid
+
+    @property
+    def events(self) -> Sequence[Any]:
+        return tuple(self._happened)
+
+    @property
+    def dropped_events(self) -> int:
+        return self._lost_events
+
+    @property
+    def links(self) -> Sequence[Any]:
+        return tuple(self._linked)
+
+    @property
+    def dropped_links(self) -> int:
+        return self._lost_links
+
+    @property
+    def resource(self) -> Resource:
+        return self._origin.resource
+
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope:
+        return self._origin.scope
+
+    @property
+    def instrumentation_info(self) -> None:
+        """Nothing: it was given up for the scope, above."""
+
+    def to_json(self, indent: int | None = 4) -> str:
+        plain = ReadableSpan(
+            name=self.name, context=self.context, parent=self.parent, resource=self.resource,
+            attributes=dict(self._said), events=self.events, links=self.links, kind=self.kind, status=self.status,
+            start_time=self.start_time, end_time=self.end_time, instrumentation_scope=self.instrumentation_scope,
+        )  # fmt: skip
+        return str(plain.to_json(indent))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self._title!r}, context={self._own!r})"
