@@ -64,10 +64,10 @@ class OurTracer(trace.Tracer):
     def __init__(self, origin: Origin) -> None:
         provider = origin.provider
         self._origin = origin
-        self._ids = provider.ids
+        self._ids = provider.id_generator
         self._sampler = provider.sampler
         self._follows_parent = provider.sampler is DEFAULT_ON  # its answer needs no call where the parent was sampled
-        self._root_bits = _RANDOM if getattr(provider.ids, "is_trace_id_random", bool)() else 0
+        self._root_bits = _RANDOM if getattr(provider.id_generator, "is_trace_id_random", bool)() else 0
 
     def start_span(  # noqa: PLR0917 - OpenTelemetry's own signature
         self,
@@ -141,7 +141,7 @@ class TracerProvider(trace.TracerProvider):
 
     def __init__(self, *, resource: Resource, ids: IdGenerator | None = None, limits: SpanLimits | None = None) -> None:
         self.resource = resource
-        self.ids: IdGenerator = ids or RandomIdGenerator()
+        self.id_generator: IdGenerator = ids or RandomIdGenerator()
         self.limits = limits or SpanLimits()
         self.sampler: Sampler = StockTracerProvider(shutdown_on_exit=False, resource=resource).sampler
         self.processor = SynchronousMultiSpanProcessor()
