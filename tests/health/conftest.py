@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +89,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Bot]]:
         nowhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_OBS_SHUTDOWN_TIMEOUT": "0.2"}
         process = subprocess.Popen(
             [sys.executable, str(file)], env=clean | nowhere | variables, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         bots.append(Bot(process))
         return bots[-1]
 
     yield start_it
     for bot in bots:
-        if bot.process.poll() is None:
-            bot.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(bot.process.pid, signal.SIGKILL)  # its workers, too, which hold its pipes open
         bot.process.communicate()
 
 
