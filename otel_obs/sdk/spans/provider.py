@@ -145,6 +145,7 @@ class TracerProvider(trace.TracerProvider):
         self.limits = limits or SpanLimits()
         self.sampler: Sampler = StockTracerProvider(shutdown_on_exit=False, resource=resource).sampler
         self.processor = SynchronousMultiSpanProcessor()
+        self._active_span_processor = self.processor  # the stock provider's name for it, which other libraries look for
         self._tracers: dict[InstrumentationScope, Tracer] = {}
         self._lock = threading.Lock()
         in_child(self._go_on)
