@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -79,7 +79,6 @@ class Prometheus(line.Process):  # type: ignore[name-defined,misc]
 
     place: Path = Path()
     port: int = 0
-    targets: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
 
     def prepare(self, thresholds: Mapping[str, Any]) -> None:
         """Put the files there as a person does, but for how often it looks."""

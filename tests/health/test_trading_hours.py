@@ -60,10 +60,10 @@ def hands(tmp_path: Path) -> Hands:
 _AGAIN = 25  # scrapes, longer than a worker's tick
 
 
-def until(scrape: Callable[[], Any], name: str, *, is_there: bool = True, **labels: str) -> Any:
-    """The first scrape that has the series, or has it no more."""
+def until(scrape: Callable[[], Any], name: str) -> Any:
+    """The first scrape that has the series."""
     deadline = time.monotonic() + 60
-    while ((found := scrape())(name, **labels) is not None) is not is_there and time.monotonic() < deadline:
+    while (found := scrape())(name) is None and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
 
