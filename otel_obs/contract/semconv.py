@@ -226,8 +226,44 @@ HEALTH_SOURCES: Final = _attribute(
     "reconnects_1h, last_update_ms, connected.",
 )
 
+# Delivery: a log record with the event name delivery, one for each tier; itself never numbered -------------------------
+_DELIVERY: Final = "delivery"
+DELIVERY_TIER: Final = _attribute("delivery.tier", _DELIVERY, "string", "The tier that is told of.")
+DELIVERY_PRODUCED: Final = _attribute(
+    "delivery.produced", _DELIVERY, "int", "Records of this process so far: numbered, sampled out, or never taken."
+)
+DELIVERY_NUMBERED: Final = _attribute(
+    "delivery.numbered", _DELIVERY, "int", "The highest number given; numbers begin at 1 and leave none out."
+)
+DELIVERY_DELIVERED: Final = _attribute(
+    "delivery.delivered", _DELIVERY, "int", "Numbered records that the receiver acknowledged."
+)
+DELIVERY_JOURNALED: Final = _attribute(
+    "delivery.journaled", _DELIVERY, "int", "Numbered records that wait in the journal."
+)
+DELIVERY_UNCONFIRMED: Final = _attribute(
+    "delivery.unconfirmed",
+    _DELIVERY,
+    "int",
+    "Numbered records that are not journaled yet; once the process is gone, those that died with it.",
+)
+DELIVERY_SAMPLED: Final = _attribute(
+    "delivery.sampled", _DELIVERY, "int", "Records that a sampler left out; no number."
+)
+DELIVERY_UNTAKEN: Final = _attribute(
+    "delivery.untaken", _DELIVERY, "map", "Records dropped before they had a number: reason to count."
+)
+DELIVERY_LOST: Final = _attribute("delivery.lost", _DELIVERY, "map", "Numbered records dropped later: reason to count.")
+DELIVERY_ENDED: Final = _attribute(
+    "delivery.ended", _DELIVERY, "boolean", "Whether the process is gone, and nothing further will be said by it."
+)
+DELIVERY_KILL_SWITCH: Final = _attribute(
+    "delivery.kill_switch", _DELIVERY, "boolean", "Whether only durable records were taken at that moment."
+)
+
 RESERVED: Final = (
     "health.",
+    "delivery.",
     "decision.",
     "gate.",
     "stage.",

@@ -96,7 +96,7 @@ print(settings.enabled, choice.allowed, obs.shutdown().produced)
         ([], {"OTEL_OBS_MAX_TEXT": "lots"}, "OTEL_OBS_MAX_TEXT='lots' cannot be read"),
         ([], {"OTEL_OBS_DISABLED": "perhaps"}, "a yes or a no"),
         (["max_text=lots"], {}, "max_text='lots' cannot be read: it wants int, not str"),
-        (["servicename=bot"], {}, "There is no setting servicename. Known: alertmanager_url, data,"),
+        (["servicename=bot"], {}, "There is no setting servicename. Known: alertmanager_url, block,"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_logged_with_its_fix_and_all_others_are_in_force(

@@ -8,56 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.errors import SettingError
+from otel_obs.settings import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SDK_DISABLED: Final = "OTEL_SDK_DISABLED"
 _FILE: Final = "_FILE"
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_FALSE: Final = frozenset({"0", "false", "no", "off", ""})
-
-
-def _flag(text: str) -> bool:
-    word = text.strip().lower()
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise ValueError("a yes or a no: 1, true, yes, on, 0, false, no, off")
-
-
-def _not_flag(text: str) -> bool:
-    return not _flag(text)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError("a whole number above 0")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise ValueError("seconds, 0 or more")
-    return number
-
-
-def _port(text: str) -> int:
-    word = text.strip().lower()
-    number = -1 if word in {"", "off"} else int(word)
-    if not -1 <= number <= 65_535:  # noqa: PLR2004 - the last port there is
-        raise ValueError("a port, 0 for any free one, or off")
-    return number
-
-
-def _card(text: str) -> str:
-    word = text.strip().lower() or "off"
-    if word not in {"off", "compact", "verbose"}:
-        raise ValueError("off, compact or verbose")
-    return word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +66,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         name="enabled",
         variables=("OTEL_OBS_DISABLED",),
-        parse=_not_flag,
+        parse=parse.not_flag,
         default=True,
         doc="Whether anything is recorded. `OTEL_SDK_DISABLED=true` switches it off as well.",
     ),
@@ -138,63 +95,117 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         name="strict",
         variables=("OTEL_OBS_STRICT",),
-        parse=_flag,
+        parse=parse.flag,
         default=False,
         doc="Raise on a record that breaks the contract instead of marking it. For tests, never for production.",
     ),
     Setting(
         name="max_text",
         variables=("OTEL_OBS_MAX_TEXT",),
-        parse=_count,
+        parse=parse.count,
         default=16_384,
         doc="Longest text of one value, in characters; what is longer is cut and marked.",
     ),
     Setting(
         name="max_items",
         variables=("OTEL_OBS_MAX_ITEMS",),
-        parse=_count,
+        parse=parse.count,
         default=1_000,
         doc="Most entries of one map or list; further ones are left out and marked.",
     ),
     Setting(
         name="max_gates",
         variables=("OTEL_OBS_MAX_GATES",),
-        parse=_count,
+        parse=parse.count,
         default=128,
         doc="Most gates recorded on one decision; further ones still bind, and are counted.",
     ),
     Setting(
         name="max_queue",
         variables=("OTEL_OBS_MAX_QUEUE", "OTEL_BSP_MAX_QUEUE_SIZE"),
-        parse=_count,
+        parse=parse.count,
         default=16_384,
-        doc="Most records waiting to be sent, per signal; beyond it the oldest are dropped and counted.",
+        doc="Most records in memory that are not encoded yet. From 80 % on `best_effort` is dropped, from 95 % on "
+        "all but `durable`; every drop is counted.",
+    ),
+    Setting(
+        name="max_queue_bytes",
+        variables=("OTEL_OBS_MAX_QUEUE_BYTES",),
+        parse=parse.size,
+        default=32 << 20,
+        doc="The same in bytes (`32MiB`). Where there is no journal, as many again may wait for the receiver.",
+    ),
+    Setting(
+        name="block",
+        variables=("OTEL_OBS_BLOCK",),
+        parse=parse.seconds,
+        default=0.0,
+        doc="Most seconds that one call may wait for room in the queue before its record is dropped. 0 never waits; "
+        "for backtests, where losing nothing matters more than time.",
+    ),
+    Setting(
+        name="journal",
+        variables=("OTEL_OBS_JOURNAL",),
+        parse=str,
+        default="",
+        doc="The directory where records stand until the receiver has them; `off` keeps them in memory alone. Else "
+        "`otel_obs/journal` in the user's state directory (`$XDG_STATE_HOME`, `~/.local/state`).",
+    ),
+    Setting(
+        name="journal_max_bytes",
+        variables=("OTEL_OBS_JOURNAL_MAX_BYTES",),
+        parse=parse.size,
+        default=256 << 20,
+        doc="Most bytes of one process's journal, with those of the dead that it took over. Beyond it, cheaper tiers "
+        "make room for dearer ones.",
+    ),
+    Setting(
+        name="journal_fsync",
+        variables=("OTEL_OBS_JOURNAL_FSYNC",),
+        parse=parse.fsync,
+        default="never",
+        doc="When the journal is forced to the disk: `never` survives the death of the process, not of the machine; "
+        "`second` loses at most one second to that; `each` forces every write.",
+    ),
+    Setting(
+        name="journal_sync",
+        variables=("OTEL_OBS_JOURNAL_SYNC",),
+        parse=parse.flag,
+        default=False,
+        doc="Whether a durable record is in the journal before the call that says it returns.",
+    ),
+    Setting(
+        name="trace_files",
+        variables=("OTEL_OBS_TRACE_FILES",),
+        parse=str,
+        default="",
+        doc="A directory where each finished trace is also written as one JSON document; empty writes none.",
     ),
     Setting(
         name="send_interval",
         variables=("OTEL_OBS_SEND_INTERVAL",),
-        parse=_seconds,
+        parse=parse.seconds,
         default=1.0,
         doc="Seconds between two batches when little is said.",
     ),
     Setting(
         name="shutdown_timeout",
         variables=("OTEL_OBS_SHUTDOWN_TIMEOUT",),
-        parse=_seconds,
+        parse=parse.seconds,
         default=5.0,
         doc="Most seconds that `shutdown()` and the interpreter's exit wait for what is still unsent.",
     ),
     Setting(
         name="scorecard",
         variables=("OTEL_OBS_SCORECARD",),
-        parse=_card,
+        parse=parse.card,
         default="off",
         doc="Write a card on stderr after each trace: `compact` or `verbose`. `otel-obs scorecard` shows any later.",
     ),
     Setting(
         name="metrics_port",
         variables=("OTEL_OBS_METRICS_PORT",),
-        parse=_port,
+        parse=parse.port,
         default=-1,
         doc="Where Prometheus scrapes this process's health: 9464 is usual, 0 takes any free port, `off` (-1) none.",
     ),
@@ -208,7 +219,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         name="health_snapshots",
         variables=("OTEL_OBS_HEALTH_SNAPSHOTS",),
-        parse=_flag,
+        parse=parse.flag,
         default=True,
         doc="Whether a bot that feeds `otel_obs.health` sends a `health_snapshot` every 5 minutes, hour and day, and "
         "on change.",
@@ -289,6 +300,13 @@ class Settings:
     max_items: int = 1_000
     max_gates: int = 128
     max_queue: int = 16_384
+    max_queue_bytes: int = 32 << 20
+    block: float = 0.0
+    journal: str = ""
+    journal_max_bytes: int = 256 << 20
+    journal_fsync: str = "never"
+    journal_sync: bool = False
+    trace_files: str = ""
     send_interval: float = 1.0
     shutdown_timeout: float = 5.0
     scorecard: str = "off"
