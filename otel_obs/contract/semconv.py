@@ -226,7 +226,7 @@ HEALTH_SOURCES: Final = _attribute(
     "reconnects_1h, last_update_ms, connected.",
 )
 
-# Delivery: a log record with the event name delivery, one for each tier; itself never numbered -------------------------
+# Delivery: a log record with the event name delivery, one for each tier; itself never numbered ------------------------
 _DELIVERY: Final = "delivery"
 DELIVERY_TIER: Final = _attribute("delivery.tier", _DELIVERY, "string", "The tier that is told of.")
 DELIVERY_PRODUCED: Final = _attribute(
