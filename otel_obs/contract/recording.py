@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span, Status
 
     from otel_obs.contract.gates import Gate
     from otel_obs.contract.outcome import Outcome
+    from otel_obs.contract.tiers import Tier
 
 
 @runtime_checkable
@@ -28,6 +32,54 @@ class GateCounter(Protocol):
 
     def count_gate(self, gate: str, verdict: str, mode: str) -> None:
         """Count one evaluated gate."""
+
+
+class Words(Protocol):
+    """Where a record's words are written down: a span, or what stands for one that has ended already."""
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """As a span's."""
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """As a span's."""
+
+    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
+        """As a span's."""
+
+    def set_status(self, status: Status) -> None:
+        """As a span's."""
+
+
+class Owner(Protocol):
+    """What keeps the words of a span until somebody has time to write them down."""
+
+    def settle(self, words: Words) -> None:
+        """Write down all that was said since the last time. Never raises, and may be called from any thread."""
+
+
+class LateSpan(Protocol):
+    """A span whose owner keeps its words."""
+
+    def end_late(self, end_ns: int, *, tier: Tier, size: int) -> None:
+        """End now; ``owner.settle`` is called later. ``size`` is about how many bytes its words take."""
+
+
+@runtime_checkable
+class LateRecorder(Protocol):
+    """A tracer that lets words be turned into attributes later, off the bot's thread, where nobody asks for them."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it does so now: not where a sampler or a processor wants to see attributes at once."""
+
+    def record_late(
+        self, name: str, describe: Callable[[Any], dict[str, Any]], said: Any, *, tier: Tier, size: int, start_ns: int,
+        context: Context,
+    ) -> None:  # fmt: skip
+        """Record a finished span whose attributes are ``describe(said)``, called later, off the bot's thread."""
+
+    def start_late(self, name: str, owner: Owner, *, start_ns: int, context: Context) -> Span:
+        """Start a span; one that records is a ``LateSpan``."""
 
 
 class DecisionWatch(Protocol):

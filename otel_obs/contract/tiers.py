@@ -26,6 +26,7 @@ class Loss(StrEnum):
     TOO_LARGE = "too_large"
     DAMAGED = "damaged"
     ENDED = "ended"
+    INTERNAL = "internal"
 
 
 LOSSES: Final[dict[Loss, str]] = {
@@ -38,4 +39,5 @@ LOSSES: Final[dict[Loss, str]] = {
     Loss.TOO_LARGE: "the record alone is larger than any receiver takes",
     Loss.DAMAGED: "the journal's file was damaged where it stood",
     Loss.ENDED: "it was said after shutdown()",
+    Loss.INTERNAL: "an error of ours, which is logged: please report it",
 }

@@ -52,42 +52,55 @@ class _Scopes:
         return found[1]
 
     def _made(self, resource: Resource, scope: InstrumentationScope | None) -> ScopeRecord:
-        _, ours = self._resources.setdefault(
-            id(resource), (resource, ResourceRecord(_plain(resource.attributes), resource.schema_url or ""))
-        )
-        if not scope:
-            return ScopeRecord(ours)
-        return ScopeRecord(ours, scope.name, scope.version or "", scope.schema_url or "", _plain(scope.attributes))
+        _, ours = self._resources.setdefault(id(resource), (resource, resource_record(resource)))
+        return scope_record(ours, scope)
+
+
+def resource_record(resource: Resource) -> ResourceRecord:
+    """Who speaks: the process."""
+    return ResourceRecord(_plain(resource.attributes), resource.schema_url or "")
+
+
+def scope_record(resource: ResourceRecord, scope: InstrumentationScope | None) -> ScopeRecord:
+    """Who speaks: the library. One for each resource and scope is to be kept: the encoder finds it by identity."""
+    if not scope:
+        return ScopeRecord(resource)
+    return ScopeRecord(resource, scope.name, scope.version or "", scope.schema_url or "", _plain(scope.attributes))
 
 
 def span_records(spans: Iterable[ReadableSpan]) -> Iterator[SpanRecord]:
     """Yield the record of each span."""
     scopes = _Scopes()
     for span in spans:
-        context, parent, status = span.context, span.parent, span.status
-        code = status.status_code
-        kind = span.kind
-        events, links = span.events, span.links
-        yield SpanRecord(
-            scopes.of(span.resource, span.instrumentation_scope),
-            context.trace_id if context else 0,
-            context.span_id if context else 0,
-            parent.span_id if parent else 0,
-            span.name,
-            span.start_time or 0,
-            span.end_time or 0,
-            _plain(span.attributes),
-            [_event(one) for one in events] if events else (),
-            [_link(one) for one in links] if links else (),
-            1 if kind is SpanKind.INTERNAL else _KINDS.get(kind, 0),
-            0 if code is StatusCode.UNSET else code.value,
-            status.description or "",
-            _trace_state(context),
-            _flags(parent),
-            span.dropped_attributes,
-            span.dropped_events,
-            span.dropped_links,
-        )
+        yield span_record(span, scopes.of(span.resource, span.instrumentation_scope))
+
+
+def span_record(span: ReadableSpan, scope: ScopeRecord) -> SpanRecord:
+    """The record of one span, whose attributes are its own."""
+    context, parent, status = span.context, span.parent, span.status
+    code = status.status_code
+    kind = span.kind
+    events, links = span.events, span.links
+    return SpanRecord(
+        scope,
+        context.trace_id if context else 0,
+        context.span_id if context else 0,
+        parent.span_id if parent else 0,
+        span.name,
+        span.start_time or 0,
+        span.end_time or 0,
+        _plain(span.attributes),
+        [_event(one) for one in events] if events else (),
+        [_link(one) for one in links] if links else (),
+        1 if kind is SpanKind.INTERNAL else _KINDS.get(kind, 0),
+        0 if code is StatusCode.UNSET else code.value,
+        status.description or "",
+        trace_state_of(context),
+        flags_of(parent),
+        span.dropped_attributes,
+        span.dropped_events,
+        span.dropped_links,
+    )
 
 
 def log_records(batch: Sequence[ReadableLogRecord]) -> Iterator[LogRecord]:
@@ -120,18 +133,20 @@ def _link(link: Link) -> LinkRecord:
     return LinkRecord(
         context.trace_id,
         context.span_id,
-        _trace_state(context),
+        trace_state_of(context),
         _plain(link.attributes),
         link.dropped_attributes,
-        _flags(context),
+        flags_of(context),
     )
 
 
-def _trace_state(context: SpanContext | None) -> str:
+def trace_state_of(context: SpanContext | None) -> str:
+    """As the header has it; empty where there is none."""
     return context.trace_state.to_header() if context and context.trace_state else ""
 
 
-def _flags(context: SpanContext | None) -> int:
+def flags_of(context: SpanContext | None) -> int:
+    """What OTLP's flags say of a parent, or of the target of a link."""
     return KNOWS_WHETHER_REMOTE | IS_REMOTE if context and context.is_remote else KNOWS_WHETHER_REMOTE
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from functools import partial
+from random import getrandbits
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import PROCESS_PID, Resource
 from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as StockTracerProvider
@@ -18,24 +21,37 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.util._decorator import _agnosticcontextmanager
 
+from otel_obs.contract.dearness import of_span
 from otel_obs.sdk.ending import in_child
+from otel_obs.sdk.otlp.from_sdk import flags_of, resource_record, scope_record, trace_state_of
+from otel_obs.sdk.otlp.records import KNOWS_WHETHER_REMOTE
+from otel_obs.sdk.recorder.queue import LANE_OF_SPANS
 from otel_obs.sdk.spans.attributes import Limits
+from otel_obs.sdk.spans.made import of_leaf
+from otel_obs.sdk.spans.made import of_span as of_span_record
 from otel_obs.sdk.spans.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Link, Tracer
     from opentelemetry.util.types import Attributes
 
+    from otel_obs.contract.recording import Owner
+    from otel_obs.contract.tiers import Tier
+    from otel_obs.sdk.otlp.records import ScopeRecord
+    from otel_obs.sdk.recorder.queue import Queue
+
 _log: Final = logging.getLogger("otel_obs")
 _SAMPLED: Final = 1
 _RANDOM: Final = 2
 _FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
+_SPAN_SIZE: Final = 600  # bytes that an ordinary span takes, about
+_EVENT_SIZE: Final = 300
+_CURRENT: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))  # the key of the current span
 
 
 class Origin:
@@ -45,17 +61,37 @@ class Origin:
         limits = provider.limits
         self.provider = provider
         self.scope = scope
-        self.processor = provider.processor
         self.most_events = limits.max_events
         self.most_links = limits.max_links
         self.span_limits = Limits(limits.max_span_attributes, limits.max_span_attribute_length)
         self.event_limits = Limits(limits.max_event_attributes, limits.max_attribute_length)
         self.link_limits = Limits(limits.max_link_attributes, limits.max_attribute_length)
+        self._recorded: tuple[Resource, ScopeRecord] | None = None
 
     @property
     def resource(self) -> Resource:
         """That of the process; a forked child has its own."""
         return self.provider.resource
+
+    @property
+    def scope_record(self) -> ScopeRecord:
+        """Who speaks, as the encoder has it."""
+        recorded, resource = self._recorded, self.provider.resource
+        if recorded is None or recorded[0] is not resource:
+            recorded = self._recorded = (resource, scope_record(resource_record(resource), self.scope))
+        return recorded[1]
+
+    def hand_over(self, span: Span, tier: Tier | None, size: int) -> None:
+        """Take a span that has ended; ``tier`` None is for its attributes to say."""
+        provider = self.provider
+        if provider.has_processors:
+            provider.processor.on_end(span)
+        queue = provider.queue
+        if queue is not None and span.bits & _SAMPLED:
+            if tier is None:
+                tier = of_span(span.said)
+                size = _SPAN_SIZE + _EVENT_SIZE * span.happenings
+            queue.put(LANE_OF_SPANS[tier], size, of_span_record, span)
 
 
 class OurTracer(trace.Tracer):
@@ -64,10 +100,14 @@ class OurTracer(trace.Tracer):
     def __init__(self, origin: Origin) -> None:
         provider = origin.provider
         self._origin = origin
-        self._ids = provider.id_generator
+        self._provider = provider
+        ids = provider.id_generator
+        self._ids = ids
+        self._span_id = partial(getrandbits, 64) if type(ids) is RandomIdGenerator else ids.generate_span_id
+        self._trace_id = partial(getrandbits, 128) if type(ids) is RandomIdGenerator else ids.generate_trace_id
         self._sampler = provider.sampler
         self._follows_parent = provider.sampler is DEFAULT_ON  # its answer needs no call where the parent was sampled
-        self._root_bits = _RANDOM if getattr(provider.id_generator, "is_trace_id_random", bool)() else 0
+        self._root_bits = _RANDOM if getattr(ids, "is_trace_id_random", bool)() else 0
 
     def start_span(  # noqa: PLR0917 - OpenTelemetry's own signature
         self,
@@ -84,7 +124,7 @@ class OurTracer(trace.Tracer):
         if parent is not None and parent.is_valid:
             trace_id, bits = parent.trace_id, parent.trace_flags & _RANDOM
         else:
-            parent, trace_id, bits = None, self._ids.generate_trace_id(), self._root_bits
+            parent, trace_id, bits = None, self._trace_id(), self._root_bits
         if self._follows_parent and (parent is None or parent.trace_flags & _SAMPLED):
             state = None if parent is None else parent.trace_state
             is_recording, bits = True, bits | _SAMPLED
@@ -92,20 +132,79 @@ class OurTracer(trace.Tracer):
             answer = self._sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
             state, attributes, is_recording = answer.trace_state, answer.attributes, answer.decision.is_recording()
             bits |= _SAMPLED if answer.decision.is_sampled() else 0
-        own = SpanContext(
-            trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=_FLAGS[bits], trace_state=state
-        )
+            if not bits & _SAMPLED and self._provider.queue is not None:
+                self._provider.queue.leave_out(of_span(attributes or {}))
+        span_id = self._span_id()
         if not is_recording:
-            return NonRecordingSpan(own)
+            flags = _FLAGS[bits]
+            return NonRecordingSpan(
+                SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=state)
+            )
         span = Span(
-            self._origin, name, attributes, context=own, parent=parent, kind=kind,
-            start=time_ns() if start_time is None else start_time,
-            records_exceptions=record_exception, fails_with_exceptions=set_status_on_exception,
+            self._origin, name, trace_id=trace_id, span_id=span_id, bits=bits, state=state, parent=parent,
+            start=time_ns() if start_time is None else start_time, kind=kind, attributes=attributes,
         )  # fmt: skip
+        if not (record_exception and set_status_on_exception):
+            span.take_exceptions(recorded=record_exception, failing=set_status_on_exception)
         for link in links or ():
             span.add_link(link.context, link.attributes)
-        span.start(context)
+        if self._provider.has_processors:
+            self._provider.processor.on_start(span, parent_context=context)  # type: ignore[arg-type]
         return span
+
+    # What is described later: see ``contract/recording.py`` -----------------------------------------------------------
+
+    @property
+    def is_late(self) -> bool:
+        """Whether words can wait: nobody wants to see them but the queue."""
+        provider = self._provider
+        return self._follows_parent and not provider.has_processors and provider.queue is not None
+
+    def start_late(self, name: str, owner: Owner, *, start_ns: int, context: Context) -> trace.Span:
+        above: Any = context.get(_CURRENT)
+        if above.__class__ is Span and above.bits & _SAMPLED:
+            parent: Span = above
+            span = Span(
+                self._origin, name, trace_id=parent.trace_id, span_id=self._span_id(), bits=parent.bits,
+                state=parent.state, parent=(parent.span_id, parent.bits, parent.state), start=start_ns,
+            )  # fmt: skip
+        elif above is None:
+            span = Span(
+                self._origin, name, trace_id=self._trace_id(), span_id=self._span_id(), bits=self._root_bits | _SAMPLED,
+                state=None, parent=None, start=start_ns,
+            )  # fmt: skip
+        else:
+            started = self.start_span(name, context, start_time=start_ns)
+            if started.__class__ is not Span:
+                return started
+            span = started  # type: ignore[assignment]
+        span.belong_to(owner)
+        return span
+
+    def record_late(
+        self, name: str, describe: Callable[[Any], dict[str, Any]], said: Any, *, tier: Tier, size: int, start_ns: int,
+        context: Context,
+    ) -> None:  # fmt: skip
+        above: Any = context.get(_CURRENT)
+        origin, queue = self._origin, cast("Queue", self._provider.queue)
+        flags, state, parent_id = KNOWS_WHETHER_REMOTE, "", 0
+        if above.__class__ is Span and above.bits & _SAMPLED:
+            trace_id, parent_id = above.trace_id, above.span_id
+            if above.state:
+                state = above.state.to_header()
+        elif above is None:
+            trace_id = self._trace_id()
+        else:
+            parent: SpanContext = above.get_span_context()
+            if parent.is_valid and not parent.trace_flags & _SAMPLED:
+                queue.leave_out(tier)
+                return
+            trace_id, parent_id = (parent.trace_id, parent.span_id) if parent.is_valid else (self._trace_id(), 0)
+            flags, state = flags_of(parent), trace_state_of(parent)
+        queue.put(
+            LANE_OF_SPANS[tier], size, of_leaf,
+            (name, describe, said, origin.scope_record, trace_id, self._span_id(), parent_id, start_ns, flags, state),
+        )  # fmt: skip
 
     @_agnosticcontextmanager
     def start_as_current_span(  # noqa: PLR0917 - likewise
@@ -139,8 +238,17 @@ class OurTracer(trace.Tracer):
 class TracerProvider(trace.TracerProvider):
     """OpenTelemetry's provider, whose spans cost their bot little. What the environment says of it holds."""
 
-    def __init__(self, *, resource: Resource, ids: IdGenerator | None = None, limits: SpanLimits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        resource: Resource,
+        ids: IdGenerator | None = None,
+        limits: SpanLimits | None = None,
+        queue: Queue | None = None,
+    ) -> None:
         self.resource = resource
+        self.queue = queue
+        self.has_processors = False
         self.id_generator: IdGenerator = ids or RandomIdGenerator()
         self.limits = limits or SpanLimits()
         self.sampler: Sampler = StockTracerProvider(shutdown_on_exit=False, resource=resource).sampler
@@ -175,6 +283,7 @@ class TracerProvider(trace.TracerProvider):
     def add_span_processor(self, processor: SpanProcessor) -> None:
         """Tell ``processor`` of each span from now on."""
         self.processor.add_span_processor(processor)
+        self.has_processors = True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Have all processors send what waits."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otel_obs.contract import semconv
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import TraceState
     from opentelemetry.util.types import Attributes
 
+    from otel_obs.contract.recording import Owner
+    from otel_obs.contract.tiers import Tier
+    from otel_obs.sdk.otlp.records import ScopeRecord
     from otel_obs.sdk.spans.provider import Origin
+
+    Above = tuple[int, int, TraceState | None]  # a parent of ours: its span id, flags and state
 
 _log: Final = logging.getLogger("otel_obs")
 _UNSET: Final = Status(StatusCode.UNSET)
@@ -59,35 +63,48 @@ class Span(trace.Span, ReadableSpan):
     It is handed to processors as it is: once ended it takes nothing more, so that no copy is needed.
     """
 
+    # Not that of ReadableSpan, which keeps what it is told under names of its own: all that it tells is told here.
+    # What few spans have stands here, so that the others need not be given it one by one.
+    _ended: int | None = None
+    _state = _UNSET
+    _unsaid = _lost_events = _lost_links = 0
+    _owner: Owner | None = None
+    _records_exceptions = _fails_with_exceptions = True
+
     def __init__(
         self,
         origin: Origin,
         name: str,
-        attributes: Attributes,
         *,
-        context: SpanContext,
-        parent: SpanContext | None,
-        kind: SpanKind,
+        trace_id: int,
+        span_id: int,
+        bits: int,
+        state: TraceState | None,
+        parent: SpanContext | Above | None,
         start: int,
-        records_exceptions: bool,
-        fails_with_exceptions: bool,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
     ) -> None:
-        # Not that of ReadableSpan, which keeps what it is told under names of its own: all that it tells is told here.
         self._origin = origin
         self._title = name
-        self._own = context
+        self.trace_id, self.span_id, self.bits, self.state = trace_id, span_id, bits, state
         self._above = parent
         self._sort = kind
         self._began = start
-        self._ended: int | None = None
-        self._state = _UNSET
-        self._said, self._unsaid = origin.span_limits.taken(attributes)
+        if attributes:
+            self._said, self._unsaid = origin.span_limits.taken(attributes)
+        else:
+            self._said = {}
         self._happened: list[Event] = []
-        self._lost_events = 0
         self._linked: list[Link] = []
-        self._lost_links = 0
-        self._records_exceptions = records_exceptions
-        self._fails_with_exceptions = fails_with_exceptions
+
+    def take_exceptions(self, *, recorded: bool, failing: bool) -> None:
+        """Whether one that ends its ``with`` is recorded, and makes it an error."""
+        self._records_exceptions, self._fails_with_exceptions = recorded, failing
+
+    def belong_to(self, owner: Owner) -> None:
+        """Leave its words to ``owner`` from now on."""
+        self._owner = owner
 
     # What it is told -------------------------------------------------------------------------------------------------
 
@@ -97,17 +114,34 @@ class Span(trace.Span, ReadableSpan):
         _log.warning("%s of span %r came after its end, and is left out.", what, self._title)
         return True
 
+    def settle(self) -> None:
+        """Have its owner write down what it keeps."""
+        owner = self._owner
+        if owner is not None:
+            owner.settle(_Late(self))
+
     def set_attribute(self, key: str, value: Any) -> None:
         if not self._is_over("An attribute"):
-            self._unsaid += self._origin.span_limits.put(self._said, key, value)
+            self.settle()
+            self._put_attribute(key, value)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         if not self._is_over("Attributes"):
-            self._unsaid += self._origin.span_limits.add(self._said, attributes)
+            self.settle()
+            self._put_attributes(attributes)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        if self._is_over("An event"):
-            return
+        if not self._is_over("An event"):
+            self.settle()
+            self._put_event(name, attributes, timestamp)
+
+    def _put_attribute(self, key: str, value: Any) -> None:
+        self._unsaid += self._origin.span_limits.put(self._said, key, value)
+
+    def _put_attributes(self, attributes: Mapping[str, Any]) -> None:
+        self._unsaid += self._origin.span_limits.add(self._said, attributes)
+
+    def _put_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         said, unsaid = self._origin.event_limits.taken(attributes)
         self._happened.append(Event(name, said, time_ns() if timestamp is None else timestamp, unsaid))
         most = self._origin.most_events
@@ -131,9 +165,12 @@ class Span(trace.Span, ReadableSpan):
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         told = status if isinstance(status, Status) else Status(status, description)
-        if self._is_over("A status") or StatusCode.OK is self._state.status_code:
-            return
-        if told.status_code is not StatusCode.UNSET:
+        if not self._is_over("A status"):
+            self.settle()
+            self._put_status(told)
+
+    def _put_status(self, told: Status) -> None:
+        if self._state.status_code is not StatusCode.OK and told.status_code is not StatusCode.UNSET:
             self._state = told
 
     def record_exception(
@@ -153,15 +190,17 @@ class Span(trace.Span, ReadableSpan):
         }
         self.add_event(semconv.EXCEPTION_EVENT, told | dict(attributes or {}), timestamp)
 
-    def start(self, parent_context: Context | None) -> None:
-        """Tell the processors that it began."""
-        self._origin.processor.on_start(self, parent_context=parent_context)  # type: ignore[arg-type]
-
     def end(self, end_time: int | None = None) -> None:
         if self._is_over("A second end"):
             return
         self._ended = time_ns() if end_time is None else end_time
-        self._origin.processor.on_end(self)
+        self._origin.hand_over(self, None, 0)
+
+    def end_late(self, end_ns: int, *, tier: Tier, size: int) -> None:
+        """See ``contract/recording.py``."""
+        if not self._is_over("A second end"):
+            self._ended = end_ns
+            self._origin.hand_over(self, tier, size)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
@@ -179,11 +218,13 @@ class Span(trace.Span, ReadableSpan):
         return self._ended is None
 
     def get_span_context(self) -> SpanContext:
-        return self._own
+        return SpanContext(
+            self.trace_id, self.span_id, is_remote=False, trace_flags=TraceFlags(self.bits), trace_state=self.state
+        )
 
     @property
     def context(self) -> SpanContext:
-        return self._own
+        return self.get_span_context()
 
     @property
     def name(self) -> str:
@@ -195,7 +236,11 @@ class Span(trace.Span, ReadableSpan):
 
     @property
     def parent(self) -> SpanContext | None:
-        return self._above
+        above = self._above
+        if above is None or isinstance(above, SpanContext):
+            return above
+        span_id, bits, state = above
+        return SpanContext(self.trace_id, span_id, is_remote=False, trace_flags=TraceFlags(bits), trace_state=state)
 
     @property
     def start_time(self) -> int:
@@ -207,22 +252,27 @@ class Span(trace.Span, ReadableSpan):
 
     @property
     def status(self) -> Status:
+        self.settle()
         return self._state
 
     @property
     def attributes(self) -> Attributes:
+        self.settle()
         return MappingProxyType(self._said)
 
     @property
     def dropped_attributes(self) -> int:
+        self.settle()
         return self._unsaid
 
     @property
     def events(self) -> Sequence[Any]:
+        self.settle()
         return tuple(self._happened)
 
     @property
     def dropped_events(self) -> int:
+        self.settle()
         return self._lost_events
 
     @property
@@ -238,6 +288,21 @@ class Span(trace.Span, ReadableSpan):
         return self._origin.resource
 
     @property
+    def said(self) -> dict[str, Any]:
+        """Its attributes as they are written down by now: to be read, never to be kept."""
+        return self._said
+
+    @property
+    def happenings(self) -> int:
+        """How many events are written down by now."""
+        return len(self._happened)
+
+    @property
+    def scope_record(self) -> ScopeRecord:
+        """Who speaks, as the encoder has it."""
+        return self._origin.scope_record
+
+    @property
     def instrumentation_scope(self) -> InstrumentationScope:
         return self._origin.scope
 
@@ -248,10 +313,23 @@ class Span(trace.Span, ReadableSpan):
     def to_json(self, indent: int | None = 4) -> str:
         plain = ReadableSpan(
             name=self.name, context=self.context, parent=self.parent, resource=self.resource,
-            attributes=dict(self._said), events=self.events, links=self.links, kind=self.kind, status=self.status,
-            start_time=self.start_time, end_time=self.end_time, instrumentation_scope=self.instrumentation_scope,
+            attributes=dict(self.attributes or {}), events=self.events, links=self.links, kind=self.kind,
+            status=self.status, start_time=self.start_time, end_time=self.end_time,
+            instrumentation_scope=self.instrumentation_scope,
         )  # fmt: skip
         return str(plain.to_json(indent))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self._title!r}, context={self._own!r})"
+        return f"{type(self).__name__}(name={self._title!r}, context={self.context!r})"
+
+
+class _Late:
+    """Writes on a span that may have ended: for its owner alone, who heard it before the end."""
+
+    __slots__ = ("add_event", "set_attribute", "set_attributes", "set_status")
+
+    def __init__(self, span: Span) -> None:
+        self.set_attribute = span._put_attribute  # noqa: SLF001 - one family
+        self.set_attributes = span._put_attributes  # noqa: SLF001
+        self.add_event = span._put_event  # noqa: SLF001
+        self.set_status = span._put_status  # noqa: SLF001
