@@ -50,18 +50,15 @@ class Words(Protocol):
         """As a span's."""
 
 
-class Owner(Protocol):
-    """What keeps the words of a span until somebody has time to write them down."""
-
-    def settle(self, words: Words) -> None:
-        """Write down all that was said since the last time. Never raises, and may be called from any thread."""
-
-
+@runtime_checkable
 class LateSpan(Protocol):
-    """A span whose owner keeps its words."""
+    """A span whose words are kept by whoever started it."""
+
+    def settle(self) -> None:
+        """Have those words written down."""
 
     def end_late(self, end_ns: int, *, tier: Tier, size: int) -> None:
-        """End now; ``owner.settle`` is called later. ``size`` is about how many bytes its words take."""
+        """End now; the words are asked for later. ``size`` is about how many bytes its words take."""
 
 
 @runtime_checkable
@@ -78,8 +75,11 @@ class LateRecorder(Protocol):
     ) -> None:  # fmt: skip
         """Record a finished span whose attributes are ``describe(said)``, called later, off the bot's thread."""
 
-    def start_late(self, name: str, owner: Owner, *, start_ns: int, context: Context) -> Span:
-        """Start a span; one that records is a ``LateSpan``."""
+    def start_late(self, name: str, settle: Callable[[Words], None], *, start_ns: int, context: Context) -> Span:
+        """Start a span; one that records is a ``LateSpan``.
+
+        ``settle`` writes down all that was said since the last time. It never raises, and is called from any thread.
+        """
 
 
 class DecisionWatch(Protocol):

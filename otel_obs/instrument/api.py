@@ -3,64 +3,71 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
 
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.contract.outcome import UNNAMED, derive
+from otel_obs.contract.dearness import of_outcome
+from otel_obs.contract.outcome import UNNAMED, Outcome
 from otel_obs.instrument import values
 from otel_obs.instrument.clock import nanoseconds
 from otel_obs.instrument.context import innermost, parent_context
-from otel_obs.instrument.decision import Decision, described
-from otel_obs.instrument.harmless import Defects, attempt, harmless
-from otel_obs.instrument.opening import Opening, name_of, wrapped
+from otel_obs.instrument.decision import Decision, describe_later, described_in_full, kept
+from otel_obs.instrument.harmless import Defects, attempt, harmless, quick
+from otel_obs.instrument.opening import Kind, Opening, name_of, wrapped
 from otel_obs.instrument.record import Record, Stage, Trace
 from otel_obs.instrument.silent import NOTHING, SILENT, SILENT_DECISION, SilentDecision, innermost_decision
+from otel_obs.instrument.snapshots import CHANGES, snapshot
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from otel_obs.contract.recording import LateRecorder
+
 P = ParamSpec("P")
 R = TypeVar("R")
-Kind = TypeVar("Kind", bound=Record)
+Kind_ = TypeVar("Kind_", bound=Record)
+
+_LONGEST_NAME: Final = 256
+
+_Part = tuple[Any, str, "dict[str, Any]", Any]  # name, the attribute that holds it, further texts, attributes
 
 
-def _named(
-    name: Any, name_key: str, texts: Mapping[str, Any], attributes: Mapping[str, Any] | None, defects: Defects
-) -> tuple[str, dict[str, Any]]:
-    """Attributes of a trace or stage that are known when it starts, and its span's name."""
+def _described(part: _Part, defects: Defects) -> dict[str, Any]:
+    """Attributes of a trace or stage that are known when it starts."""
+    name, name_key, texts, attributes = part
     known = values.custom(attributes, defects)
     if not values.is_given(name):
         defects.add("unnamed", name_key, "is empty", fix="Give each trace and stage a short, fixed name.")
         name = UNNAMED
-    span_name = values.text(name_key, name, defects)
-    known[name_key] = span_name
+    known[name_key] = values.text(name_key, name, defects)
     for key, value in texts.items():
         if value is not None:
             known[key] = values.text(key, value, defects)
-    return span_name, known
+    return known
 
 
-def _trace(name: str, texts: dict[str, Any], attributes: Mapping[str, Any] | None, at: Any) -> Trace:
-    defects = Defects()
-    span_name, known = _named(name, semconv.TRACE_NAME, texts, attributes, defects)
-    return Trace(span_name, known, at=at, defects=defects)
+def _opened(part: _Part, at: Any, kind: type[Kind_]) -> Kind_:
+    name, name_key, texts, attributes = part
+    texts = snapshot(texts)
+    attributes = None if attributes is None else snapshot(attributes)
+    is_kept = name.__class__ is str and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
+    if is_kept and texts is not CHANGES and attributes is not CHANGES:
+        return kind(name, _described, (name, name_key, texts, attributes), at=at, kept=True)
+    span_name = name if is_kept else values.text(name_key, name, Defects()) if values.is_given(name) else UNNAMED
+    return kind(span_name, _described, part, at=at, kept=False)
 
 
-def _bare_trace() -> Trace:
-    return Trace(UNNAMED, {semconv.TRACE_NAME: UNNAMED}, at=None, defects=Defects())
+def _again(verb: Callable[..., Opening[Kind_]]) -> Callable[[tuple[_Part, Any, dict[str, Any]], str], Opening[Kind_]]:
+    """Open one more of a kind, for a decorated function that bears ``name``."""
 
+    def again(said: tuple[_Part, Any, dict[str, Any]], name: str) -> Opening[Kind_]:
+        (own_name, *_), at, given = said
+        return verb(own_name or name, at=at, **given)
 
-def _stage(name: str, texts: dict[str, Any], attributes: Mapping[str, Any] | None, at: Any) -> Stage:
-    defects = Defects()
-    span_name, known = _named(name, semconv.STAGE_NAME, texts, attributes, defects)
-    return Stage(span_name, known, at=at, defects=defects)
-
-
-def _bare_stage() -> Stage:
-    return Stage(UNNAMED, {semconv.STAGE_NAME: UNNAMED}, at=None, defects=Defects())
+    return again
 
 
 @overload
@@ -104,7 +111,7 @@ def trace(
         return SILENT
     given = {
         "project": project, "intent": intent, "domain": domain, "query": query, "symbol": symbol,
-        "strategy": strategy, "attributes": attributes, "at": at,
+        "strategy": strategy, "attributes": attributes,
     }  # fmt: skip
     texts = {
         semconv.TRACE_PROJECT: project,
@@ -114,11 +121,7 @@ def trace(
         semconv.INSTRUMENT_SYMBOL: symbol,
         semconv.STRATEGY_NAME: strategy,
     }
-    return Opening(
-        partial(_trace, name, texts, attributes, at),
-        bare=_bare_trace,
-        again=lambda function_name: trace(name or function_name, **given),  # type: ignore[arg-type]
-    )
+    return Opening(_TRACE, ((name, semconv.TRACE_NAME, texts, attributes), at, given))
 
 
 @overload
@@ -146,24 +149,30 @@ def stage(
         return wrapped(name, lambda: stage(name_of(name)))
     if not settings.active.enabled:
         return SILENT
-    return Opening(
-        partial(_stage, name, {semconv.INSTRUMENT_SYMBOL: symbol}, attributes, at),
-        bare=_bare_stage,
-        again=lambda function_name: stage(name or function_name, symbol=symbol, attributes=attributes, at=at),
-    )
+    given = {"symbol": symbol, "attributes": attributes}
+    return Opening(_STAGE, ((name, semconv.STAGE_NAME, {semconv.INSTRUMENT_SYMBOL: symbol}, attributes), at, given))
 
 
-def _decision(what: Any, at: Any, said: dict[str, Any]) -> Decision:
-    defects = Defects()
-    return Decision(described(what, **said, defects=defects), at=at, defects=defects)
-
-
-def _bare_decision() -> Decision:
-    return Decision({semconv.DECISION_WHAT: UNNAMED}, at=None, defects=Defects())
+_TRACE: Final = Kind[Trace](
+    make=lambda said: _opened(said[0], said[1], Trace),
+    bare=lambda: Trace(UNNAMED, _described, (UNNAMED, semconv.TRACE_NAME, {}, None), at=None, kept=True),
+    again=_again(trace),
+)
+_STAGE: Final = Kind[Stage](
+    make=lambda said: _opened(said[0], said[1], Stage),
+    bare=lambda: Stage(UNNAMED, _described, (UNNAMED, semconv.STAGE_NAME, {}, None), at=None, kept=True),
+    again=_again(stage),
+)
+_NOTHING_SAID: Final = (UNNAMED, "", None, None, None, None, None, None, None)
+_DECISION: Final[Kind[Decision]] = Kind(
+    make=lambda said: Decision(said[0], at=said[1]),
+    bare=lambda: Decision(_NOTHING_SAID, at=None),
+    again=lambda said, _: Opening(_DECISION, said) if settings.active.enabled else SILENT_DECISION,
+)
 
 
 @harmless(SILENT_DECISION)
-def decision(
+def _decision(
     what: str,
     /,
     *,
@@ -184,19 +193,35 @@ def decision(
     """
     if not settings.active.enabled:
         return cast("Opening[Decision]", SILENT_DECISION)
-    said = {
-        "why": why, "confidence": confidence, "alternatives": alternatives, "inputs": inputs, "symbol": symbol,
-        "side": side, "strategy": strategy, "attributes": attributes,
-    }  # fmt: skip
+    return Opening(_DECISION, ((what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes), at))
+
+
+@quick(_decision)
+def decision(
+    *what: Any,
+    why: Any = "",
+    confidence: Any = None,
+    alternatives: Any = None,
+    inputs: Any = None,
+    symbol: Any = None,
+    side: Any = None,
+    strategy: Any = None,
+    attributes: Any = None,
+    at: Any = None,
+    **more: Any,
+) -> Opening[Decision]:
+    if len(what) != 1 or more or not settings.active.enabled:
+        return _decision(
+            *what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
+            strategy=strategy, attributes=attributes, at=at, **more,
+        )  # fmt: skip
     return Opening(
-        partial(_decision, what, at, said),
-        bare=_bare_decision,
-        again=lambda _: decision(what, at=at, **said),  # type: ignore[arg-type]
+        _DECISION, ((what[0], why, confidence, alternatives, inputs, symbol, side, strategy, attributes), at)
     )
 
 
 @harmless(None)
-def decide(
+def _decide(
     what: str,
     /,
     *,
@@ -215,16 +240,10 @@ def decide(
     if not settings.active.enabled:
         return
     defects = Defects()
-    named = described(
-        what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
-        strategy=strategy, attributes=attributes, defects=defects,
-    )  # fmt: skip
-    derived = derive((), claimed=values.text(semconv.DECISION_OUTCOME, outcome, defects))
-    for text in derived.defects:
-        defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
-    named[semconv.DECISION_OUTCOME] = derived.outcome.value
+    said = (what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes)
+    named = described_in_full((said, outcome), defects)
     if using.watch is not None:
-        using.watch.decision_ended(derived.outcome, None)
+        using.watch.decision_ended(Outcome(named[semconv.DECISION_OUTCOME]), None)
     parent = innermost()
     given = None if at is None else nanoseconds(at, defects)
     start = given if given is not None else parent.time() if parent else using.clock.now()
@@ -237,7 +256,60 @@ def decide(
         using.tracer.start_span(semconv.DECISION_SPAN, context=context, attributes=named, start_time=start).end(start)
 
 
-def _nearest(kind: type[Kind]) -> Kind | None:
+@quick(_decide)
+def decide(
+    *what: Any,
+    why: Any = "",
+    confidence: Any = None,
+    alternatives: Any = None,
+    inputs: Any = None,
+    symbol: Any = None,
+    side: Any = None,
+    strategy: Any = None,
+    outcome: Any = "held",
+    attributes: Any = None,
+    at: Any = None,
+    **more: Any,
+) -> None:
+    now = settings.active
+    if not now.enabled:
+        return
+    late = using.late
+    if late is not None and at is None and len(what) == 1 and not more and not now.strict:
+        said = (what[0], why, confidence, alternatives, inputs, symbol, side, strategy, attributes)
+        if _is_left(late, said, outcome):
+            return
+    _decide(
+        *what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
+        strategy=strategy, outcome=outcome, attributes=attributes, at=at, **more,
+    )  # fmt: skip
+
+
+_ENDED: Final = {outcome.value: (outcome, of_outcome(outcome)) for outcome in Outcome}
+
+
+def _is_left(late: LateRecorder, said: tuple[Any, ...], outcome: Any) -> bool:
+    """Leave a decision to be described later; whether it could wait."""
+    try:
+        ended = _ENDED.get(outcome)
+        if ended is None or not late.is_late:
+            return False
+        said, size = kept(said)
+        if not size:
+            return False
+        parent = innermost()
+        late.record_late(
+            semconv.DECISION_SPAN, describe_later, (said, outcome), tier=ended[1], size=size,
+            start_ns=parent.time() if parent else using.clock.now(), context=parent_context(parent),
+        )  # fmt: skip
+    except Exception:  # noqa: BLE001 - what went wrong is told by the way that is always there
+        return False
+    if using.watch is not None:
+        using.watch.decision_ended(ended[0], None)
+    return True
+
+
+def _nearest(kind: type[Kind_]) -> Kind_ | None:
     record = innermost()
     while record is not None and (record.ended or not isinstance(record, kind)):
         record = record.parent

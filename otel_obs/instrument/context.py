@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
+from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextvars import Token
-
-    from opentelemetry.context import Context
 
     from otel_obs.instrument.record import Record
 
@@ -22,14 +21,27 @@ R = TypeVar("R")
 
 _KEY: Final = otel.create_key("otel_obs.record")
 _SILENT: Final = otel.create_key("otel_obs.silent_decision")
+_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))  # OpenTelemetry's own key
+
+
+def _direct() -> tuple[Callable[[], Context], Callable[[Context], Any]]:
+    """Read and set the context; without OpenTelemetry's calls between, where a ContextVar holds it, as it does."""
+    token: Any = otel.attach(otel.get_current())
+    otel.detach(token)
+    if isinstance(token, Token):
+        return token.var.get, token.var.set
+    return otel.get_current, otel.attach
+
+
+current_context, _attach = _direct()
 
 
 def innermost() -> Record | None:
     """The innermost record that is open here; one that ended out of order is passed over."""
-    record = otel.get_value(_KEY)
-    while record is not None and record.ended:  # type: ignore[attr-defined]
-        record = record.parent  # type: ignore[attr-defined]
-    return record  # type: ignore[return-value]
+    record: Any = current_context().get(_KEY)
+    while record is not None and record.ended:
+        record = record.parent
+    return record  # type: ignore[no-any-return]
 
 
 def parent_context(parent: Record | None) -> Context:
@@ -37,16 +49,16 @@ def parent_context(parent: Record | None) -> Context:
 
     Where that span is one of ours that has ended already, its nearest open ancestor takes its place.
     """
-    here = otel.get_current()
-    leaf = otel.get_value(_KEY)
-    if leaf is not None and leaf.ended and trace.get_current_span(here) is leaf.span:  # type: ignore[attr-defined]
+    here = current_context()
+    leaf: Any = here.get(_KEY)
+    if leaf is not None and leaf.ended and here.get(_SPAN) is leaf.span:
         return trace.set_span_in_context(parent.span if parent else trace.INVALID_SPAN, here)
     return here
 
 
 def context_of(record: Record) -> Context:
     """Where ``record`` is the innermost: what is here, and it."""
-    return otel.set_value(_KEY, record, trace.set_span_in_context(record.span))
+    return Context({**current_context(), _KEY: record, _SPAN: record.span})
 
 
 def innermost_silent() -> object:
@@ -65,14 +77,14 @@ class Place:
     __slots__ = ("_before", "_here", "_token")
 
     def __init__(self, here: Context) -> None:
-        self._before = otel.get_current()
+        self._before = current_context()
         self._here = here
-        self._token: Token[Context] = otel.attach(here)
+        self._token: Token[Context] = _attach(here)
 
     @property
     def is_here(self) -> bool:
         """Whether nothing else was put in its place."""
-        return otel.get_current() is self._here
+        return current_context() is self._here
 
     def leave(self) -> None:
         """Put back what was there, if this is what is here now.
@@ -80,7 +92,7 @@ class Place:
         A generator that is closed in another task, or records that end out of order, find something else here: it is
         left alone, and ``innermost`` passes over what has ended.
         """
-        if not self.is_here:
+        if current_context() is not self._here:
             return
         try:
             self._token.var.reset(self._token)
@@ -98,11 +110,6 @@ def running_in(place: list[Context]) -> Iterator[None]:
     finally:
         place[0] = otel.get_current()
         otel.attach(caller)
-
-
-def current_context() -> Context:
-    """OpenTelemetry's context as it stands here."""
-    return otel.get_current()
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:

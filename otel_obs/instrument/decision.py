@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.contract.gates import Comparison, Gate, Mode, Verdict, judge, limit, verdict_word
+from otel_obs.contract.dearness import of_outcome
+from otel_obs.contract.gates import Comparison, Gate, Mode, Verdict, judge, limit, number_at_most, verdict_word
 from otel_obs.contract.outcome import UNNAMED, Outcome, derive
 from otel_obs.instrument import values
-from otel_obs.instrument.harmless import Defects, harmless, problem
+from otel_obs.instrument.harmless import Defects, harmless, problem, quick
 from otel_obs.instrument.record import Record
+from otel_obs.instrument.snapshots import CHANGES, FIXED, size_of, snapshot
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otel_obs.contract.outcome import Derived
+    from otel_obs.contract.recording import DecisionWatch, Words
+    from otel_obs.contract.tiers import Tier
+
+_MISSING: Final = object()
+_LONG: Final = 4_096  # characters: a longer reason is described at once
+_SIZE: Final = 700  # bytes that a decision takes, about
+_GATE_SIZE: Final = 400
+_NUMBERS: Final[frozenset[Any]] = frozenset({int, float})
 _VERDICTS: Final = "pass, deny, adjust or error; or True or False"
 
 
@@ -43,6 +54,17 @@ def evaluated(
     The verdict is the given one, else it follows from value and limit. What cannot be read closes the gate: a bot must
     not trade because its telemetry was called wrongly.
     """
+    if (  # what most gates are, without a further question
+        verdict is None
+        and observed.__class__ in _NUMBERS
+        and at_most.__class__ in _NUMBERS
+        and name.__class__ is str
+        and mode is Mode.ENFORCE
+        and at_least is equals is threshold is None
+        and (observed <= at_most or observed > at_most)  # neither holds of what is no number
+    ):
+        plain = Verdict.PASS if observed <= at_most else Verdict.DENY
+        return number_at_most(name, plain, observed, at_most, unit, reason, duration_ms), ""
     wrong = ""
     comparison, named = limit(at_most=at_most, at_least=at_least, equals=equals)
     threshold = named if named is not None else threshold
@@ -119,16 +141,73 @@ def described(
     return named
 
 
+def _describe(said: tuple[Any, ...], defects: Defects) -> dict[str, Any]:
+    what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes = said
+    return described(
+        what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
+        strategy=strategy, attributes=attributes, defects=defects,
+    )  # fmt: skip
+
+
+def described_in_full(leaf: tuple[tuple[Any, ...], Any], defects: Defects) -> dict[str, Any]:
+    """Build all attributes of a decision that was said in one call."""
+    said, outcome = leaf
+    named = _describe(said, defects)
+    derived = derive((), claimed=values.text(semconv.DECISION_OUTCOME, outcome, defects))
+    for text in derived.defects:
+        defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
+    named[semconv.DECISION_OUTCOME] = derived.outcome.value
+    return named
+
+
+def describe_later(leaf: tuple[tuple[Any, ...], Any]) -> dict[str, Any]:
+    """The same, with what was wrong: for a recorder, which asks when it has time."""
+    defects = Defects()
+    named = described_in_full(leaf, defects)
+    if defects.texts:
+        named[semconv.OTEL_OBS_DEFECTS] = defects.texts
+    return named
+
+
+def kept(said: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
+    """What was said of a decision as it is now, and about how many bytes it takes; 0 where it cannot wait."""
+    what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes = said
+    if not FIXED.issuperset((what.__class__, why.__class__, confidence.__class__, symbol.__class__, side.__class__,
+                             strategy.__class__)):  # fmt: skip
+        return said, 0
+    size = _SIZE
+    if alternatives is not None:
+        alternatives = snapshot(alternatives)
+        size += size_of(alternatives)
+    if inputs is not None:
+        inputs = snapshot(inputs)
+        size += size_of(inputs)
+    if attributes is not None:
+        attributes = snapshot(attributes)
+        size += size_of(attributes)
+    longest = settings.active.max_text
+    for text in (what, why):
+        if text.__class__ is str:
+            if len(text) > longest:
+                return said, 0
+            size += len(text)
+    if alternatives is CHANGES or inputs is CHANGES or attributes is CHANGES:
+        return said, 0
+    return (what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes), size
+
+
 class Decision(Record):
     """A choice, with what, why, confidence, alternatives, inputs, its gates and how it ended."""
 
-    __slots__ = ("_claimed", "_failed", "_gates")
+    _claimed: str | None = None
+    _failed = False
 
-    def __init__(self, attributes: dict[str, Any], *, at: Any, defects: Defects) -> None:
+    def __init__(self, said: tuple[Any, ...], *, at: Any) -> None:
         self._gates: list[Gate] = []
-        self._claimed: str | None = None
-        self._failed = False
-        super().__init__(semconv.DECISION_SPAN, attributes, at=at, defects=defects)
+        said, size = kept(said)
+        if size:
+            self._size = size
+        super().__init__(semconv.DECISION_SPAN, _describe, said, at=at, kept=size > 0)
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -143,10 +222,10 @@ class Decision(Record):
     @property
     def outcome(self) -> Outcome:
         """How it ended, or would end now."""
-        return derive(self._gates, claimed=self._claimed, failed=self._failed).outcome
+        return self._ended_as().outcome
 
     @harmless(False)  # noqa: FBT003 - the answer where the call itself was wrong
-    def gate(
+    def _gate(
         self,
         name: str,
         verdict: Verdict | str | bool | None = None,  # noqa: FBT001 - the verdict itself
@@ -179,6 +258,58 @@ class Decision(Record):
         self._enter(entry, wrong)
         return not entry.closes
 
+    @quick(_gate)
+    def gate(
+        self,
+        name: Any = _MISSING,
+        verdict: Any = None,
+        *surplus: Any,
+        observed: Any = None,
+        at_most: Any = None,
+        at_least: Any = None,
+        equals: Any = None,
+        threshold: Any = None,
+        mode: Any = Mode.ENFORCE,
+        unit: Any = "",
+        reason: Any = "",
+        duration_ms: Any = None,
+        **more: Any,
+    ) -> bool:
+        given = () if name is _MISSING else (name, verdict, *surplus)
+        if not given or surplus or more or self._late is None or self.ended:
+            return self._gate(
+                *given, observed=observed, at_most=at_most, at_least=at_least, equals=equals, threshold=threshold,
+                mode=mode, unit=unit, reason=reason, duration_ms=duration_ms, **more,
+            )  # fmt: skip
+        entry, wrong = evaluated(
+            name, verdict, observed=observed, at_most=at_most, at_least=at_least, equals=equals,
+            threshold=threshold, mode=mode, unit=unit, reason=reason, duration_ms=duration_ms,
+        )  # fmt: skip
+        self._gates.append(entry)
+        if wrong or not self._is_kept_for_later(entry):
+            self._enter(entry, wrong)
+        return not entry.closes
+
+    def _is_kept_for_later(self, gate: Gate) -> bool:
+        threshold = gate.threshold
+        if (
+            len(self._gates) > settings.active.max_gates
+            or using.gate_counter is not None
+            or gate.observed.__class__ not in FIXED
+            or not (threshold.__class__ in FIXED or snapshot(threshold) is not CHANGES)
+            or not (gate.unit.__class__ is gate.reason.__class__ is str)
+            or len(gate.name) + len(gate.reason) > _LONG
+        ):
+            return False
+        if using.watch is not None:
+            using.watch.gate_evaluated(gate)
+        self._size += _GATE_SIZE
+        cast("list[Any]", self._late).append((Decision._write_gate, self.time(), gate))
+        return True
+
+    def _write_gate(self, words: Words, at: int, gate: Gate) -> None:
+        words.add_event(semconv.GATE_EVENT, self._described(gate), timestamp=at)
+
     @harmless(None)
     def _enter(self, gate: Gate, wrong: str) -> None:
         if self.ended:
@@ -202,7 +333,7 @@ class Decision(Record):
                 fix="Raise max_gates (OTEL_OBS_MAX_GATES).",
             )  # fmt: skip
             return
-        self.span.add_event(semconv.GATE_EVENT, self._described(gate), timestamp=self.time())
+        self._write_gate(self.span, self.time(), gate)
 
     def _described(self, gate: Gate) -> dict[str, Any]:
         named: dict[str, Any] = {
@@ -254,10 +385,26 @@ class Decision(Record):
             self._failed = True
         super()._mark_failed(error)
 
-    def _complete(self) -> None:
-        ended = derive(self._gates, claimed=self._claimed, failed=self._failed)
-        if using.watch is not None:
-            is_veto = ended.outcome is Outcome.VETOED
-            using.watch.decision_ended(ended.outcome, ended.veto_reason_primary if is_veto else None)
-        self.span.set_attribute(semconv.DECISION_OUTCOME, ended.outcome.value)
-        super()._complete()
+    def _finish(self) -> None:
+        if self.ended:
+            return
+        if self._late is not None and using.watch is not None:
+            self._tell(using.watch)
+        super()._finish()
+
+    @harmless(None)
+    def _tell(self, watch: DecisionWatch) -> None:
+        ended = self._ended_as()
+        watch.decision_ended(ended.outcome, ended.veto_reason_primary if ended.outcome is Outcome.VETOED else None)
+
+    def _ended_as(self) -> Derived:
+        return derive(self._gates, claimed=self._claimed, failed=self._failed)
+
+    def _tier(self) -> Tier:
+        return of_outcome(self.outcome)
+
+    def _complete(self, words: Words) -> None:
+        if self._late is None and using.watch is not None:
+            self._tell(using.watch)
+        words.set_attribute(semconv.DECISION_OUTCOME, self._ended_as().outcome.value)
+        super()._complete(words)

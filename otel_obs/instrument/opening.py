@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 
 from opentelemetry.context import Context  # noqa: TC002 - part of a signature that tools may evaluate
 
@@ -18,9 +18,8 @@ from otel_obs.instrument.record import Record
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
-    from otel_obs.instrument.silent import SilentOpening
 
-T_co = TypeVar("T_co", bound=Record, covariant=True)
+T = TypeVar("T", bound=Record)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -37,44 +36,64 @@ def name_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-class Opening(Generic[T_co]):
-    """What ``trace``, ``stage`` and ``decision`` return. Nothing is recorded until it is entered or started.
+class Kind(NamedTuple, Generic[T]):
+    """What is opened: ``make(said)`` makes the record, ``bare()`` one that says nothing, should we fail to.
 
-    ``make`` makes the record, ``bare`` one that says nothing, should we fail to; ``again`` opens one of another name.
+    ``again(said, name)`` opens one of another name.
     """
 
-    __slots__ = ("_again", "_bare", "_make", "_opened")
+    make: Callable[[Any], T]
+    bare: Callable[[], T]
+    again: Callable[[Any, str], Any]
 
-    def __init__(
-        self,
-        make: Callable[[], T_co],
-        *,
-        bare: Callable[[], T_co],
-        again: Callable[[str], Opening[T_co] | SilentOpening],
-    ) -> None:
-        self._make = make
-        self._bare = bare
-        self._again = again
+
+class Opening(Generic[T]):
+    """What ``trace``, ``stage`` and ``decision`` return. Nothing is recorded until it is entered or started."""
+
+    __slots__ = ("_kind", "_opened", "_said")
+
+    def __init__(self, kind: Kind[T], said: Any) -> None:
+        self._kind = kind
+        self._said = said
         self._opened: list[tuple[Record, Place | None]] = []
 
-    def start(self) -> T_co:
+    def start(self) -> T:
         """Start the record without making it current here; end it with its ``end`` or ``fail``.
 
         For records that outlive the function which starts them.
         """
-        made = attempt(self._make)
-        return self._bare() if made is None else made
+        kind = self._kind
+        try:
+            return kind.make(self._said)
+        except ContractError:
+            raise
+        except Exception:  # noqa: BLE001 - told by the second try
+            made = attempt(partial(kind.make, self._said))
+            return kind.bare() if made is None else made
 
-    def __enter__(self) -> T_co:
+    def __enter__(self) -> T:
         made = self.start()
-        self._opened.append((made, _placed(made)))
+        try:
+            place = Place(context_of(made))
+        except Exception:  # noqa: BLE001 - told by the second try
+            place = _placed(made)
+        self._opened.append((made, place))
         return made
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not self._opened:
+        opened = self._opened
+        if not opened:
             return
+        record, place = opened.pop(self._innermost() if len(opened) > 1 else 0)
         try:
-            _leave(*self._opened.pop(self._innermost()), error)
+            try:
+                if error is None:
+                    record.end()
+                else:
+                    _fail(record, error)
+            finally:
+                if place is not None:
+                    place.leave()
         except ContractError:
             if error is None:  # else the bot's own exception is what passes
                 raise
@@ -87,7 +106,7 @@ class Opening(Generic[T_co]):
                 return index
         return 0
 
-    async def __aenter__(self) -> T_co:
+    async def __aenter__(self) -> T:
         return self.__enter__()
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -95,7 +114,7 @@ class Opening(Generic[T_co]):
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate: each call of ``function`` is one record."""
-        return wrapped(function, partial(self._again, name_of(function)))
+        return wrapped(function, partial(self._kind.again, self._said, name_of(function)))
 
 
 @harmless(None)
@@ -104,15 +123,11 @@ def _placed(record: Record) -> Place:
 
 
 @harmless(None)
-def _leave(record: Record, place: Place | None, error: BaseException | None) -> None:
-    try:
-        if is_failure(error):
-            record.fail(cast("BaseException", error))
-        else:
-            record.end()
-    finally:
-        if place is not None:
-            place.leave()
+def _fail(record: Record, error: BaseException) -> None:
+    if is_failure(error):
+        record.fail(error)
+    else:
+        record.end()
 
 
 class _Opens(Protocol):

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode
 
+from otel_obs import settings
 from otel_obs.contract import semconv
+from otel_obs.contract.tiers import Tier
 from otel_obs.instrument import values
 from otel_obs.instrument.clock import nanoseconds
 from otel_obs.instrument.context import innermost, parent_context
 from otel_obs.instrument.harmless import Defects, harmless
+from otel_obs.instrument.snapshots import CHANGES, size_of, snapshot
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from opentelemetry.trace import Span
 
+    from otel_obs.contract.recording import LateSpan, Words
+
+    Describe = Callable[[Any, Defects], dict[str, Any]]
+    _Step = Callable[["Record", Words, Any, Any], None]
+
 _FINISHED_FIX: Final = "Say it before the record ends."
 _MOST_NAMES: Final = values.MOST_OWN + 8  # with ours that are known at the start
+_SIZE: Final = 600  # bytes that a record takes of which little is said, about
+
+_settling = threading.RLock()  # one at a time: the writer, or whoever looks at a span meanwhile
+
+
+def _settle_anew() -> None:
+    global _settling  # noqa: PLW0603 - another thread of the parent may have held it when this child was forked
+    _settling = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_settle_anew)
 
 
 @harmless(INVALID_SPAN)
@@ -33,22 +55,52 @@ def _started(name: str, attributes: dict[str, Any], parent: Record | None, start
 
 
 class Record:
-    """A span of ours. Made by ``start``; ended once, by ``end`` or ``fail``; a second time is harmless."""
+    """A span of ours. Made by ``start``; ended once, by ``end`` or ``fail``; a second time is harmless.
 
-    __slots__ = ("_event_time", "_known", "_maps", "_monotonic", "_start", "defects", "ended", "parent", "span")
+    Where the recorder lets words be described later, they are kept as they were said until somebody ``settle``s them.
+    """
 
-    def __init__(self, name: str, attributes: dict[str, Any], *, at: Any, defects: Defects) -> None:
-        self.defects = defects
-        self.ended = False
-        self.parent: Record | None = innermost()
-        inherited: int | None = self.parent._event_time if self.parent else None  # noqa: SLF001 - one family
-        given = None if at is None else nanoseconds(at, defects)
-        self._event_time: int | None = inherited if given is None else given
-        self._start = using.clock.now() if self._event_time is None else self._event_time
-        self._monotonic = using.clock.monotonic()
-        self._maps: dict[str, dict[str, str]] = {}
-        self._known = attributes  # what was said at the start; further names of the bot's own are added
-        self.span: Span = _started(name, attributes, self.parent, self._start)
+    # What few records have stands here, so that the others need not be given it one by one.
+    ended = False
+    _defects: Defects | None = None
+    _late: list[tuple[_Step, Any, Any]] | None = None
+    _is_described = _is_complete = True
+    _told: dict[str, dict[str, str]] | None = None  # maps, told in pieces
+    _size = _SIZE
+    _event_time: int | None
+    _known: dict[str, Any]  # what was said at the start; further names of the bot's own are added
+
+    def __init__(self, name: str, describe: Describe, said: Any, *, at: Any, kept: bool) -> None:
+        """``kept`` says that ``said`` cannot change by itself, so that ``describe(said, defects)`` can wait."""
+        parent = innermost()
+        self.parent: Record | None = parent
+        event_time = parent._event_time if parent else None  # noqa: SLF001 - one family
+        if at is not None and (given := nanoseconds(at, self.defects)) is not None:
+            event_time = given
+        clock = using.clock
+        self._event_time = event_time
+        self._start = start = clock.now() if event_time is None else event_time
+        self._monotonic = clock.monotonic()
+        late = using.late
+        if kept and late is not None and late.is_late and not settings.active.strict:
+            self.span: Span = late.start_late(name, self._settle, start_ns=start, context=parent_context(parent))
+            if hasattr(self.span, "end_late"):
+                self._late = []
+                self._describe, self._said = describe, said
+                self._is_described = self._is_complete = False
+            else:
+                self._known = {}
+        else:
+            self._known = describe(said, self.defects)
+            self.span = _started(name, self._known, parent, start)
+
+    @property
+    def defects(self) -> Defects:
+        """What was wrong with what was said of it."""
+        found = self._defects
+        if found is None:
+            found = self._defects = Defects()
+        return found
 
     @property
     @harmless("")
@@ -68,19 +120,77 @@ class Record:
         """When something said now happened: the event time of a replay, else the wall clock. Nanoseconds."""
         return using.clock.now() if self._event_time is None else self._event_time
 
-    def _set(self, name: str, value: Any) -> None:
+    def _is_over(self, name: str) -> bool:
         if self.ended:
             self.defects.add("too_late", name, "was said after the record ended", fix=_FINISHED_FIX)
+        return self.ended
+
+    def _set(self, name: str, value: Any) -> None:
+        if value is None or self._is_over(name):
             return
-        if value is not None:
-            self.span.set_attribute(name, values.attribute(name, value, self.defects))
+        if not self._is_kept(Record._write, name, value):
+            self._write(self.span, name, value)
+
+    def _is_kept(self, step: _Step, name: Any, value: Any) -> bool:
+        """Keep a step for later, if it can wait."""
+        late = self._late
+        if late is None or (kept := snapshot(value)) is CHANGES:
+            return False
+        self._size += size_of(kept)
+        late.append((step, name, kept))
+        return True
+
+    def _write(self, words: Words, name: str, value: Any) -> None:
+        words.set_attribute(name, values.attribute(name, value, self.defects))
 
     def _merge(self, name: str, given: Any) -> None:
         """Maps may be told in pieces, each as it is when it is told; they are written once, at the end."""
-        if self.ended:
-            self.defects.add("too_late", name, "was said after the record ended", fix=_FINISHED_FIX)
+        if not self._is_over(name) and not self._is_kept(Record._gather, name, given):
+            self._settle_here()
+            self._gather(self.span, name, given)
+
+    def _gather(self, words: Words, name: str, given: Any) -> None:
+        del words
+        if self._told is None:
+            self._told = {}
+        self._told.setdefault(name, {}).update(values.pieces(name, given, self.defects))
+
+    # What was kept ---------------------------------------------------------------------------------------------------
+
+    def _settle(self, words: Words) -> None:
+        """Write down what was kept; see ``contract/recording.py``."""
+        late = self._late
+        if late is None or not (late or not self._is_described or (self.ended and not self._is_complete)):
             return
-        self._maps.setdefault(name, {}).update(values.pieces(name, given, self.defects))
+        with _settling:
+            if not self._is_described:
+                self._is_described = True
+                self._write_start(words)
+            while late:
+                step, name, value = late.pop(0)
+                self._do(step, words, name, value)
+            if self.ended and not self._is_complete:
+                self._is_complete = True
+                self._finish_words(words)
+
+    @harmless(None)
+    def _write_start(self, words: Words) -> None:
+        self._known = {}
+        self._known = self._describe(self._said, self.defects)
+        words.set_attributes(self._known)
+
+    @harmless(None)
+    def _do(self, step: _Step, words: Words, name: Any, value: Any) -> None:
+        step(self, words, name, value)
+
+    @harmless(None)
+    def _finish_words(self, words: Words) -> None:
+        self._complete(words)
+
+    def _settle_here(self) -> None:
+        """Write down at once what is kept: what is said next must come after it."""
+        if self._late is not None:
+            cast("LateSpan", self.span).settle()
 
     @harmless(None)
     def attributes(self, /, **given: Any) -> Self:
@@ -90,13 +200,19 @@ class Record:
 
     @harmless(None)
     def _add(self, given: dict[str, Any]) -> None:
+        if self.ended or not self._is_kept(Record._write_own, None, given):
+            self._settle_here()
+            self._write_own(self.span, None, given)
+
+    def _write_own(self, words: Words, _: Any, given: dict[str, Any]) -> None:
         named = {name.replace("__", "."): value for name, value in given.items()}
         for name, value in values.custom(named, self.defects).items():
             if name not in self._known and len(self._known) >= _MOST_NAMES:
                 self.defects.add("too_many", "attributes", f"are more than {_MOST_NAMES}", fix="Record a map instead.")
                 break
             self._known[name] = value
-            self._set(name, value)
+            if words is not self.span or not self._is_over(name):
+                words.set_attribute(name, value)
 
     @harmless(None)
     def end(self) -> None:
@@ -125,24 +241,32 @@ class Record:
     def _finish(self) -> None:
         if self.ended:
             return
+        if self._late is not None:
+            self.ended = True
+            took = max(0, using.clock.monotonic() - self._monotonic)
+            cast("LateSpan", self.span).end_late(self._start + took, tier=self._tier(), size=self._size)
+            return
         try:
-            self._complete()
+            self._complete(self.span)
         finally:  # whatever could not be said: what was is sent
             self.ended = True
             self.span.end(self._start + max(0, using.clock.monotonic() - self._monotonic))
 
-    def _complete(self) -> None:
+    def _tier(self) -> Tier:
+        """How dear it is, now that it has ended."""
+        return Tier.STANDARD
+
+    def _complete(self, words: Words) -> None:
         """Say what is known only now."""
-        for name, told in self._maps.items():
-            self.span.set_attribute(name, values.joined(name, told, self.defects))
-        if self.defects.texts:
-            self.span.set_attribute(semconv.OTEL_OBS_DEFECTS, self.defects.texts)
+        for name, told in (self._told or {}).items():
+            words.set_attribute(name, values.joined(name, told, self.defects))
+        if self._defects is not None and self._defects.texts:
+            words.set_attribute(semconv.OTEL_OBS_DEFECTS, self._defects.texts)
 
 
 class _Part(Record):
     """What a trace and a stage have in common: evidence gathered and output produced."""
 
-    __slots__ = ()
     _evidence: ClassVar[str]
     _output: ClassVar[str]
 
@@ -160,7 +284,6 @@ class _Part(Record):
 class Stage(_Part):
     """A named part of a trace."""
 
-    __slots__ = ()
     _evidence = semconv.STAGE_EVIDENCE
     _output = semconv.STAGE_OUTPUT
 
@@ -187,7 +310,6 @@ class Stage(_Part):
 class Trace(_Part):
     """One run, or one decision cycle."""
 
-    __slots__ = ()
     _evidence = semconv.TRACE_EVIDENCE
     _output = semconv.TRACE_OUTPUT
 

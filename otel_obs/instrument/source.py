@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import _logs, trace
 
 from otel_obs.contract import semconv
-from otel_obs.contract.recording import GateCounter, LeafRecorder
+from otel_obs.contract.recording import GateCounter, LateRecorder, LeafRecorder
 from otel_obs.instrument.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Using:
         self.tracer = source.tracer()
         self.logger = source.logger()
         self.leaf_recorder = self.tracer if isinstance(self.tracer, LeafRecorder) else None
+        self.late = self.tracer if isinstance(self.tracer, LateRecorder) else None
         self.gate_counter = self.tracer if isinstance(self.tracer, GateCounter) else None
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Tracer
     from opentelemetry.util.types import Attributes
 
-    from otel_obs.contract.recording import Owner
+    from otel_obs.contract.recording import Words
     from otel_obs.contract.tiers import Tier
     from otel_obs.sdk.otlp.records import ScopeRecord
     from otel_obs.sdk.recorder.queue import Queue
@@ -160,7 +160,7 @@ class OurTracer(trace.Tracer):
         provider = self._provider
         return self._follows_parent and not provider.has_processors and provider.queue is not None
 
-    def start_late(self, name: str, owner: Owner, *, start_ns: int, context: Context) -> trace.Span:
+    def start_late(self, name: str, settle: Callable[[Words], None], *, start_ns: int, context: Context) -> trace.Span:
         above: Any = context.get(_CURRENT)
         if above.__class__ is Span and above.bits & _SAMPLED:
             parent: Span = above
@@ -177,8 +177,8 @@ class OurTracer(trace.Tracer):
             started = self.start_span(name, context, start_time=start_ns)
             if started.__class__ is not Span:
                 return started
-            span = started  # type: ignore[assignment]
-        span.belong_to(owner)
+            span = started
+        span.ask(settle)
         return span
 
     def record_late(

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from otel_obs.contract import semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from opentelemetry.sdk.resources import Resource
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TraceState
     from opentelemetry.util.types import Attributes
 
-    from otel_obs.contract.recording import Owner
+    from otel_obs.contract.recording import Words
     from otel_obs.contract.tiers import Tier
     from otel_obs.sdk.otlp.records import ScopeRecord
     from otel_obs.sdk.spans.provider import Origin
@@ -68,7 +68,7 @@ class Span(trace.Span, ReadableSpan):
     _ended: int | None = None
     _state = _UNSET
     _unsaid = _lost_events = _lost_links = 0
-    _owner: Owner | None = None
+    _settle: Callable[[Words], None] | None = None
     _records_exceptions = _fails_with_exceptions = True
 
     def __init__(
@@ -102,9 +102,9 @@ class Span(trace.Span, ReadableSpan):
         """Whether one that ends its ``with`` is recorded, and makes it an error."""
         self._records_exceptions, self._fails_with_exceptions = recorded, failing
 
-    def belong_to(self, owner: Owner) -> None:
-        """Leave its words to ``owner`` from now on."""
-        self._owner = owner
+    def ask(self, settle: Callable[[Words], None]) -> None:
+        """Ask ``settle`` for its words from now on, before any are read, or others are added."""
+        self._settle = settle
 
     # What it is told -------------------------------------------------------------------------------------------------
 
@@ -115,10 +115,9 @@ class Span(trace.Span, ReadableSpan):
         return True
 
     def settle(self) -> None:
-        """Have its owner write down what it keeps."""
-        owner = self._owner
-        if owner is not None:
-            owner.settle(_Late(self))
+        """See ``contract/recording.py``."""
+        if self._settle is not None:
+            self._settle(_Late(self))
 
     def set_attribute(self, key: str, value: Any) -> None:
         if not self._is_over("An attribute"):
@@ -324,7 +323,7 @@ class Span(trace.Span, ReadableSpan):
 
 
 class _Late:
-    """Writes on a span that may have ended: for its owner alone, who heard it before the end."""
+    """Writes on a span that may have ended: for who heard it before the end."""
 
     __slots__ = ("add_event", "set_attribute", "set_attributes", "set_status")
 
