@@ -57,7 +57,7 @@ class LateSpan(Protocol):
     def settle(self) -> None:
         """Have those words written down."""
 
-    def end_late(self, end_ns: int, *, tier: Tier, size: int) -> None:
+    def end_late(self, end_ns: int, tier: Tier, size: int, /) -> None:
         """End now; the words are asked for later. ``size`` is about how many bytes its words take."""
 
 
@@ -65,17 +65,15 @@ class LateSpan(Protocol):
 class LateRecorder(Protocol):
     """A tracer that lets words be turned into attributes later, off the bot's thread, where nobody asks for them."""
 
-    @property
-    def is_late(self) -> bool:
-        """Whether it does so now: not where a sampler or a processor wants to see attributes at once."""
+    is_late: bool  # whether it does so now: not where a sampler or a processor wants to see attributes at once
 
-    def record_late(
-        self, name: str, describe: Callable[[Any], dict[str, Any]], said: Any, *, tier: Tier, size: int, start_ns: int,
-        context: Context,
+    def record_late(  # noqa: PLR0917 - positions cost a bot less than names
+        self, name: str, describe: Callable[[Any], dict[str, Any]], said: Any, tier: Tier, size: int, start_ns: int,
+        context: Context, /,
     ) -> None:  # fmt: skip
         """Record a finished span whose attributes are ``describe(said)``, called later, off the bot's thread."""
 
-    def start_late(self, name: str, settle: Callable[[Words], None], *, start_ns: int, context: Context) -> Span:
+    def start_late(self, name: str, settle: Callable[[Words], None], start_ns: int, context: Context, /) -> Span:
         """Start a span; one that records is a ``LateSpan``.
 
         ``settle`` writes down all that was said since the last time. It never raises, and is called from any thread.

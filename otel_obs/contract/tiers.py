@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 
 class Tier(StrEnum):
-    """The loss tier of a record: ``best_effort`` goes first, ``durable`` last and only when counted."""
+    """The loss tier of a record: ``best_effort`` goes first, ``durable`` last and only when counted.
 
-    DURABLE = "durable"
-    STANDARD = "standard"
-    BEST_EFFORT = "best_effort"
+    ``place`` is its place in that order, the dearest first.
+    """
+
+    place: int
+
+    def __new__(cls, value: str, place: int) -> Self:
+        tier = str.__new__(cls, value)
+        tier._value_ = value
+        tier.place = place
+        return tier
+
+    DURABLE = "durable", 0
+    STANDARD = "standard", 1
+    BEST_EFFORT = "best_effort", 2
 
 
 class Loss(StrEnum):

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ _LAG_WINDOW: Final = 300.0
 _MOST_SOURCES: Final = 100
 _MOST_GATES: Final = 100
 _MOST_NAMES: Final = 50
+_MOST_UNTOLD: Final = 20_000
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 _BOUNDS: Final = {
     Comparison.AT_MOST: ("upper",),
@@ -285,16 +287,24 @@ class Process:
         self._health: Health | None = None
         self._expected_gates: list[str] = []
         self._lock = threading.Lock()
+        self._untold: deque[Gate | tuple[Outcome, str | None]] = deque()
+        self._is_drained = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._in_child)
 
     def _in_child(self) -> None:
         self._lock = threading.Lock()
+        self._untold.clear()
         if self._health is not None:
             self._health.in_child()
 
     def __call__(self) -> Health:
-        """Return it."""
+        """Return it, with all that it was told."""
+        if self._untold:
+            self.drain()
+        return self._it()
+
+    def _it(self) -> Health:
         health = self._health
         if health is not None:
             return health
@@ -322,15 +332,32 @@ class Process:
         elif len(self._expected_gates) < _MOST_GATES:
             self._expected_gates.append(gate)
 
-    @harmless(None)
-    def gate_evaluated(self, gate: Gate) -> None:
-        """Take one verdict."""
-        self().gate_evaluated(gate)
+    def be_drained(self) -> None:
+        """Learn that somebody calls ``drain`` many times a second: then the bot's thread only leaves what it says."""
+        self._is_drained = True
 
     @harmless(None)
+    def drain(self) -> None:
+        """Count what was left."""
+        untold, health = self._untold, self._it()
+        while untold:
+            told = untold.popleft()
+            if isinstance(told, tuple):
+                health.decision_ended(*told)
+            else:
+                health.gate_evaluated(told)
+
+    def gate_evaluated(self, gate: Gate) -> None:
+        """Take one verdict."""
+        self._untold.append(gate)
+        if not self._is_drained or len(self._untold) > _MOST_UNTOLD:
+            self.drain()
+
     def decision_ended(self, outcome: Outcome, vetoed_by: str | None) -> None:
         """Take an outcome."""
-        self().decision_ended(outcome, vetoed_by)
+        self._untold.append((outcome, vetoed_by))
+        if not self._is_drained or len(self._untold) > _MOST_UNTOLD:
+            self.drain()
 
 
 process: Final = Process()

@@ -11,9 +11,9 @@ from otel_obs.contract.dearness import of_outcome
 from otel_obs.contract.outcome import UNNAMED, Outcome
 from otel_obs.instrument import values
 from otel_obs.instrument.clock import nanoseconds
-from otel_obs.instrument.context import innermost, parent_context
+from otel_obs.instrument.context import innermost, place
 from otel_obs.instrument.decision import Decision, describe_later, described_in_full, kept
-from otel_obs.instrument.harmless import Defects, attempt, harmless, quick
+from otel_obs.instrument.harmless import MISSING, Defects, attempt, given_of, harmless, quick
 from otel_obs.instrument.opening import Kind, Opening, name_of, wrapped
 from otel_obs.instrument.record import Record, Stage, Trace
 from otel_obs.instrument.silent import NOTHING, SILENT, SILENT_DECISION, SilentDecision, innermost_decision
@@ -23,8 +23,6 @@ from otel_obs.instrument.source import using
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
-
-    from otel_obs.contract.recording import LateRecorder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -198,7 +196,9 @@ def _decision(
 
 @quick(_decision)
 def decision(
-    *what: Any,
+    what: Any = MISSING,
+    /,
+    *surplus: Any,
     why: Any = "",
     confidence: Any = None,
     alternatives: Any = None,
@@ -210,14 +210,12 @@ def decision(
     at: Any = None,
     **more: Any,
 ) -> Opening[Decision]:
-    if len(what) != 1 or more or not settings.active.enabled:
+    if what is MISSING or surplus or more or not settings.active.enabled:
         return _decision(
-            *what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
-            strategy=strategy, attributes=attributes, at=at, **more,
+            *given_of(what, surplus), why=why, confidence=confidence, alternatives=alternatives, inputs=inputs,
+            symbol=symbol, side=side, strategy=strategy, attributes=attributes, at=at, **more,
         )  # fmt: skip
-    return Opening(
-        _DECISION, ((what[0], why, confidence, alternatives, inputs, symbol, side, strategy, attributes), at)
-    )
+    return Opening(_DECISION, ((what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes), at))
 
 
 @harmless(None)
@@ -244,12 +242,11 @@ def _decide(
     named = described_in_full((said, outcome), defects)
     if using.watch is not None:
         using.watch.decision_ended(Outcome(named[semconv.DECISION_OUTCOME]), None)
-    parent = innermost()
+    parent, context = place()
     given = None if at is None else nanoseconds(at, defects)
     start = given if given is not None else parent.time() if parent else using.clock.now()
     if defects.texts:
         named[semconv.OTEL_OBS_DEFECTS] = defects.texts
-    context = parent_context(parent)
     if using.leaf_recorder is not None:
         using.leaf_recorder.record_leaf(semconv.DECISION_SPAN, named, start_ns=start, context=context)
     else:
@@ -258,7 +255,9 @@ def _decide(
 
 @quick(_decide)
 def decide(
-    *what: Any,
+    what: Any = MISSING,
+    /,
+    *surplus: Any,
     why: Any = "",
     confidence: Any = None,
     alternatives: Any = None,
@@ -275,38 +274,26 @@ def decide(
     if not now.enabled:
         return
     late = using.late
-    if late is not None and at is None and len(what) == 1 and not more and not now.strict:
-        said = (what[0], why, confidence, alternatives, inputs, symbol, side, strategy, attributes)
-        if _is_left(late, said, outcome):
-            return
+    if at is None and late is not None and late.is_late and not (surplus or more or now.strict) and outcome in _ENDED:
+        try:
+            said, size = kept((what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes))
+            if size:
+                parent, context = place()
+                start = using.clock.now() if parent is None else parent.time()
+                ended, tier = _ENDED[outcome]
+                late.record_late(semconv.DECISION_SPAN, describe_later, (said, outcome), tier, size, start, context)
+                if using.watch is not None:
+                    using.watch.decision_ended(ended, None)
+                return
+        except Exception:  # noqa: BLE001, S110 - what went wrong is told by the way that is always there
+            pass
     _decide(
-        *what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
-        strategy=strategy, outcome=outcome, attributes=attributes, at=at, **more,
+        *given_of(what, surplus), why=why, confidence=confidence, alternatives=alternatives, inputs=inputs,
+        symbol=symbol, side=side, strategy=strategy, outcome=outcome, attributes=attributes, at=at, **more,
     )  # fmt: skip
 
 
 _ENDED: Final = {outcome.value: (outcome, of_outcome(outcome)) for outcome in Outcome}
-
-
-def _is_left(late: LateRecorder, said: tuple[Any, ...], outcome: Any) -> bool:
-    """Leave a decision to be described later; whether it could wait."""
-    try:
-        ended = _ENDED.get(outcome)
-        if ended is None or not late.is_late:
-            return False
-        said, size = kept(said)
-        if not size:
-            return False
-        parent = innermost()
-        late.record_late(
-            semconv.DECISION_SPAN, describe_later, (said, outcome), tier=ended[1], size=size,
-            start_ns=parent.time() if parent else using.clock.now(), context=parent_context(parent),
-        )  # fmt: skip
-    except Exception:  # noqa: BLE001 - what went wrong is told by the way that is always there
-        return False
-    if using.watch is not None:
-        using.watch.decision_ended(ended[0], None)
-    return True
 
 
 def _nearest(kind: type[Kind_]) -> Kind_ | None:

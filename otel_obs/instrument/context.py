@@ -33,27 +33,30 @@ def _direct() -> tuple[Callable[[], Context], Callable[[Context], Any]]:
     return otel.get_current, otel.attach
 
 
-current_context, _attach = _direct()
+current_context, attach = _direct()
 
 
 def innermost() -> Record | None:
     """The innermost record that is open here; one that ended out of order is passed over."""
-    record: Any = current_context().get(_KEY)
-    while record is not None and record.ended:
-        record = record.parent
-    return record  # type: ignore[no-any-return]
+    return place()[0]
 
 
-def parent_context(parent: Record | None) -> Context:
-    """The context under which a child of ``parent`` starts: the innermost span here, whoever opened it.
+def place() -> tuple[Record | None, Context]:
+    """The innermost record that is open here, and the context under which a child of it starts.
 
-    Where that span is one of ours that has ended already, its nearest open ancestor takes its place.
+    That is where the innermost span here is the parent, whoever opened it. Where that span is one of ours that has
+    ended already, its nearest open ancestor takes its place.
     """
     here = current_context()
     leaf: Any = here.get(_KEY)
-    if leaf is not None and leaf.ended and here.get(_SPAN) is leaf.span:
-        return trace.set_span_in_context(parent.span if parent else trace.INVALID_SPAN, here)
-    return here
+    if leaf is None or not leaf.ended:
+        return leaf, here
+    record = leaf
+    while record is not None and record.ended:
+        record = record.parent
+    if here.get(_SPAN) is leaf.span:
+        return record, trace.set_span_in_context(record.span if record else trace.INVALID_SPAN, here)
+    return record, here
 
 
 def context_of(record: Record) -> Context:
@@ -71,33 +74,19 @@ def silent_context_of(decision: object) -> Context:
     return otel.set_value(_SILENT, decision)
 
 
-class Place:
-    """A place in the context: what was put there, and what was there before."""
+def leave(here: Context, token: Token[Context]) -> None:
+    """Put back what was there before ``attach(here)`` gave ``token``, if ``here`` is what is here now.
 
-    __slots__ = ("_before", "_here", "_token")
-
-    def __init__(self, here: Context) -> None:
-        self._before = current_context()
-        self._here = here
-        self._token: Token[Context] = _attach(here)
-
-    @property
-    def is_here(self) -> bool:
-        """Whether nothing else was put in its place."""
-        return current_context() is self._here
-
-    def leave(self) -> None:
-        """Put back what was there, if this is what is here now.
-
-        A generator that is closed in another task, or records that end out of order, find something else here: it is
-        left alone, and ``innermost`` passes over what has ended.
-        """
-        if current_context() is not self._here:
-            return
-        try:
-            self._token.var.reset(self._token)
-        except ValueError:  # entered in another task or thread
-            otel.attach(self._before)
+    A generator that is closed in another task, or records that end out of order, find something else here: it is left
+    alone, and ``innermost`` passes over what has ended.
+    """
+    if current_context() is not here:
+        return
+    try:
+        token.var.reset(token)
+    except ValueError:  # entered in another task or thread
+        before = token.old_value
+        otel.attach(Context() if before is Token.MISSING else before)
 
 
 @contextmanager

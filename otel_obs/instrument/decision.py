@@ -10,20 +10,25 @@ from otel_obs.contract.dearness import of_outcome
 from otel_obs.contract.gates import Comparison, Gate, Mode, Verdict, judge, limit, number_at_most, verdict_word
 from otel_obs.contract.outcome import UNNAMED, Outcome, derive
 from otel_obs.instrument import values
-from otel_obs.instrument.harmless import Defects, harmless, problem, quick
+from otel_obs.instrument.harmless import MISSING, Defects, given_of, harmless, problem, quick
 from otel_obs.instrument.record import Record
-from otel_obs.instrument.snapshots import CHANGES, FIXED, size_of, snapshot
+from otel_obs.instrument.snapshots import CHANGES, FIXED, VALUE, are_figures, size_of, snapshot
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_obs.contract.outcome import Derived
-    from otel_obs.contract.recording import DecisionWatch, Words
-    from otel_obs.contract.tiers import Tier
+    from otel_obs.contract.recording import Words
 
-_MISSING: Final = object()
+_EXECUTED: Final = Outcome.EXECUTED  # names that are found at once
+_VETOED: Final = Outcome.VETOED
+_HELD: Final = Outcome.HELD
+_FAILED: Final = Outcome.FAILED
+_ENFORCE: Final = Mode.ENFORCE
+_PASS: Final = Verdict.PASS
+_DENY: Final = Verdict.DENY
 _LONG: Final = 4_096  # characters: a longer reason is described at once
+_LARGE: Final = 65_536  # bytes: what is larger is cut at once, so that it is not kept
 _SIZE: Final = 700  # bytes that a decision takes, about
 _GATE_SIZE: Final = 400
 _NUMBERS: Final[frozenset[Any]] = frozenset({int, float})
@@ -44,7 +49,7 @@ def evaluated(
     at_least: Any = None,
     equals: Any = None,
     threshold: Any = None,
-    mode: Any = Mode.ENFORCE,
+    mode: Any = _ENFORCE,
     unit: Any = "",
     reason: Any = "",
     duration_ms: float | None = None,
@@ -59,11 +64,11 @@ def evaluated(
         and observed.__class__ in _NUMBERS
         and at_most.__class__ in _NUMBERS
         and name.__class__ is str
-        and mode is Mode.ENFORCE
+        and mode is _ENFORCE
         and at_least is equals is threshold is None
         and (observed <= at_most or observed > at_most)  # neither holds of what is no number
     ):
-        plain = Verdict.PASS if observed <= at_most else Verdict.DENY
+        plain = _PASS if observed <= at_most else _DENY
         return number_at_most(name, plain, observed, at_most, unit, reason, duration_ms), ""
     wrong = ""
     comparison, named = limit(at_most=at_most, at_least=at_least, equals=equals)
@@ -172,35 +177,39 @@ def describe_later(leaf: tuple[tuple[Any, ...], Any]) -> dict[str, Any]:
 def kept(said: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
     """What was said of a decision as it is now, and about how many bytes it takes; 0 where it cannot wait."""
     what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes = said
-    if not FIXED.issuperset((what.__class__, why.__class__, confidence.__class__, symbol.__class__, side.__class__,
-                             strategy.__class__)):  # fmt: skip
+    if not (
+        what.__class__ is str
+        and why.__class__ is str
+        and (confidence is None or confidence.__class__ in _NUMBERS)
+        and (symbol is None or symbol.__class__ is str)
+        and (side is None or side.__class__ is str)
+        and (strategy is None or strategy.__class__ is str)
+    ):
         return said, 0
-    size = _SIZE
-    if alternatives is not None:
-        alternatives = snapshot(alternatives)
-        size += size_of(alternatives)
-    if inputs is not None:
-        inputs = snapshot(inputs)
-        size += size_of(inputs)
-    if attributes is not None:
-        attributes = snapshot(attributes)
-        size += size_of(attributes)
-    longest = settings.active.max_text
-    for text in (what, why):
-        if text.__class__ is str:
-            if len(text) > longest:
-                return said, 0
-            size += len(text)
-    if alternatives is CHANGES or inputs is CHANGES or attributes is CHANGES:
+    inputs, more = _kept_map(inputs)
+    alternatives, further = _kept_map(alternatives)
+    attributes, own = _kept_map(attributes)
+    size = _SIZE + len(what) + len(why) + more + further + own
+    if size > _LARGE or inputs is CHANGES or alternatives is CHANGES or attributes is CHANGES:
         return said, 0
     return (what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes), size
+
+
+def _kept_map(given: Any) -> tuple[Any, int]:
+    if given is None:
+        return None, 0
+    if given.__class__ is dict and are_figures(given):
+        return given.copy(), VALUE * len(given)
+    kept = snapshot(given)
+    return kept, 0 if kept is CHANGES else size_of(kept)
 
 
 class Decision(Record):
     """A choice, with what, why, confidence, alternatives, inputs, its gates and how it ended."""
 
-    _claimed: str | None = None
+    _claimed: Outcome | None = None
     _failed = False
+    _vetoed_by: str | None = None  # the first gate that denied
 
     def __init__(self, said: tuple[Any, ...], *, at: Any) -> None:
         self._gates: list[Gate] = []
@@ -222,7 +231,12 @@ class Decision(Record):
     @property
     def outcome(self) -> Outcome:
         """How it ended, or would end now."""
-        return self._ended_as().outcome
+        claimed = self._claimed
+        if claimed is _EXECUTED:
+            return _EXECUTED
+        if self._failed or claimed is _FAILED:
+            return _FAILED
+        return _HELD if self._vetoed_by is None else _VETOED
 
     @harmless(False)  # noqa: FBT003 - the answer where the call itself was wrong
     def _gate(
@@ -254,14 +268,19 @@ class Decision(Record):
             name, verdict, observed=observed, at_most=at_most, at_least=at_least, equals=equals,
             threshold=threshold, mode=mode, unit=unit, reason=reason, duration_ms=duration_ms,
         )  # fmt: skip
-        self._gates.append(entry)  # first: whatever happens to the telemetry, ``allowed`` is right
+        self._take(entry)  # first: whatever happens to the telemetry, ``allowed`` is right
         self._enter(entry, wrong)
         return not entry.closes
+
+    def _take(self, gate: Gate) -> None:
+        self._gates.append(gate)
+        if gate.denies and self._vetoed_by is None:
+            self._vetoed_by = gate.name or UNNAMED
 
     @quick(_gate)
     def gate(
         self,
-        name: Any = _MISSING,
+        name: Any = MISSING,
         verdict: Any = None,
         *surplus: Any,
         observed: Any = None,
@@ -269,23 +288,22 @@ class Decision(Record):
         at_least: Any = None,
         equals: Any = None,
         threshold: Any = None,
-        mode: Any = Mode.ENFORCE,
+        mode: Any = _ENFORCE,
         unit: Any = "",
         reason: Any = "",
         duration_ms: Any = None,
         **more: Any,
     ) -> bool:
-        given = () if name is _MISSING else (name, verdict, *surplus)
-        if not given or surplus or more or self._late is None or self.ended:
+        if name is MISSING or surplus or more or self._late is None or self.ended:
             return self._gate(
-                *given, observed=observed, at_most=at_most, at_least=at_least, equals=equals, threshold=threshold,
-                mode=mode, unit=unit, reason=reason, duration_ms=duration_ms, **more,
+                *given_of(name, (verdict, *surplus)), observed=observed, at_most=at_most, at_least=at_least,
+                equals=equals, threshold=threshold, mode=mode, unit=unit, reason=reason, duration_ms=duration_ms, **more,
             )  # fmt: skip
         entry, wrong = evaluated(
             name, verdict, observed=observed, at_most=at_most, at_least=at_least, equals=equals,
             threshold=threshold, mode=mode, unit=unit, reason=reason, duration_ms=duration_ms,
         )  # fmt: skip
-        self._gates.append(entry)
+        self._take(entry)
         if wrong or not self._is_kept_for_later(entry):
             self._enter(entry, wrong)
         return not entry.closes
@@ -377,8 +395,8 @@ class Decision(Record):
                 "too_late", semconv.DECISION_OUTCOME, f"{outcome.value} was said after the decision ended",
                 fix="Say it inside the decision.",
             )  # fmt: skip
-        elif self._claimed != Outcome.EXECUTED:  # who acted has acted, whatever is said later
-            self._claimed = outcome.value
+        elif self._claimed is not _EXECUTED:  # who acted has acted, whatever is said later
+            self._claimed = outcome
 
     def _mark_failed(self, error: BaseException | str) -> None:
         if not self.ended:
@@ -386,25 +404,17 @@ class Decision(Record):
         super()._mark_failed(error)
 
     def _finish(self) -> None:
-        if self.ended:
+        if self.ended or self._late is None:
+            super()._finish()
             return
-        if self._late is not None and using.watch is not None:
-            self._tell(using.watch)
-        super()._finish()
-
-    @harmless(None)
-    def _tell(self, watch: DecisionWatch) -> None:
-        ended = self._ended_as()
-        watch.decision_ended(ended.outcome, ended.veto_reason_primary if ended.outcome is Outcome.VETOED else None)
-
-    def _ended_as(self) -> Derived:
-        return derive(self._gates, claimed=self._claimed, failed=self._failed)
-
-    def _tier(self) -> Tier:
-        return of_outcome(self.outcome)
+        outcome = self.outcome
+        if using.watch is not None:
+            using.watch.decision_ended(outcome, self._vetoed_by if outcome is _VETOED else None)
+        self._end_late(of_outcome(outcome))
 
     def _complete(self, words: Words) -> None:
+        outcome = self.outcome
         if self._late is None and using.watch is not None:
-            self._tell(using.watch)
-        words.set_attribute(semconv.DECISION_OUTCOME, self._ended_as().outcome.value)
+            using.watch.decision_ended(outcome, self._vetoed_by if outcome is _VETOED else None)
+        words.set_attribute(semconv.DECISION_OUTCOME, outcome.value)
         super()._complete(words)

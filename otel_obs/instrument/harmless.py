@@ -157,6 +157,14 @@ def harmless(fallback: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+MISSING: Final[Any] = object()  # what was not given, to a function that takes any arguments
+
+
+def given_of(first: Any, surplus: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The positional arguments of a call, where the first may be MISSING."""
+    return () if first is MISSING else (first, *surplus)
+
+
 def quick(strict: Callable[P, R]) -> Callable[[Callable[..., R]], Callable[P, R]]:
     """Let a function that takes any arguments stand for ``strict``, a ``harmless`` one, to whose signature it is held.
 

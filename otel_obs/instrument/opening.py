@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol,
 from opentelemetry.context import Context  # noqa: TC002 - part of a signature that tools may evaluate
 
 from otel_obs.errors import ContractError
-from otel_obs.instrument.context import Place, context_of, current_context, running_in
+from otel_obs.instrument.context import attach, context_of, current_context, leave, running_in
 from otel_obs.instrument.harmless import attempt, harmless
 from otel_obs.instrument.record import Record
 
@@ -55,7 +55,7 @@ class Opening(Generic[T]):
     def __init__(self, kind: Kind[T], said: Any) -> None:
         self._kind = kind
         self._said = said
-        self._opened: list[tuple[Record, Place | None]] = []
+        self._opened: list[tuple[Record, Context | None, Any]] = []
 
     def start(self) -> T:
         """Start the record without making it current here; end it with its ``end`` or ``fail``.
@@ -74,17 +74,17 @@ class Opening(Generic[T]):
     def __enter__(self) -> T:
         made = self.start()
         try:
-            place = Place(context_of(made))
+            here = context_of(made)
+            self._opened.append((made, here, attach(here)))
         except Exception:  # noqa: BLE001 - told by the second try
-            place = _placed(made)
-        self._opened.append((made, place))
+            self._opened.append((made, *(attempt(partial(_placed, made)) or (None, None))))
         return made
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         opened = self._opened
         if not opened:
             return
-        record, place = opened.pop(self._innermost() if len(opened) > 1 else 0)
+        record, here, token = opened.pop(self._innermost() if len(opened) > 1 else 0)
         try:
             try:
                 if error is None:
@@ -92,8 +92,8 @@ class Opening(Generic[T]):
                 else:
                     _fail(record, error)
             finally:
-                if place is not None:
-                    place.leave()
+                if here is not None:
+                    leave(here, token)
         except ContractError:
             if error is None:  # else the bot's own exception is what passes
                 raise
@@ -101,8 +101,7 @@ class Opening(Generic[T]):
     def _innermost(self) -> int:
         """Which of several that are open is left: tasks that share an opening leave in any order."""
         for index in range(len(self._opened) - 1, 0, -1):
-            place = self._opened[index][1]
-            if place is not None and place.is_here:
+            if self._opened[index][1] is current_context():
                 return index
         return 0
 
@@ -117,9 +116,9 @@ class Opening(Generic[T]):
         return wrapped(function, partial(self._kind.again, self._said, name_of(function)))
 
 
-@harmless(None)
-def _placed(record: Record) -> Place:
-    return Place(context_of(record))
+def _placed(record: Record) -> tuple[Context, Any]:
+    here = context_of(record)
+    return here, attach(here)
 
 
 @harmless(None)

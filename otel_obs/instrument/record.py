@@ -14,7 +14,7 @@ from otel_obs.contract import semconv
 from otel_obs.contract.tiers import Tier
 from otel_obs.instrument import values
 from otel_obs.instrument.clock import nanoseconds
-from otel_obs.instrument.context import innermost, parent_context
+from otel_obs.instrument.context import place
 from otel_obs.instrument.harmless import Defects, harmless
 from otel_obs.instrument.snapshots import CHANGES, size_of, snapshot
 from otel_obs.instrument.source import using
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from otel_obs.contract.recording import LateSpan, Words
@@ -34,6 +35,7 @@ _FINISHED_FIX: Final = "Say it before the record ends."
 _MOST_NAMES: Final = values.MOST_OWN + 8  # with ours that are known at the start
 _SIZE: Final = 600  # bytes that a record takes of which little is said, about
 
+_STANDARD: Final = Tier.STANDARD
 _settling = threading.RLock()  # one at a time: the writer, or whoever looks at a span meanwhile
 
 
@@ -47,10 +49,10 @@ if hasattr(os, "register_at_fork"):
 
 
 @harmless(INVALID_SPAN)
-def _started(name: str, attributes: dict[str, Any], parent: Record | None, start: int) -> Span:
+def _started(name: str, attributes: dict[str, Any], context: Context, start: int) -> Span:
     """Start a span; where OpenTelemetry fails to, a span that goes nowhere, so that gates bind all the same."""
     return using.tracer.start_span(
-        name, context=parent_context(parent), kind=SpanKind.INTERNAL, attributes=attributes, start_time=start
+        name, context=context, kind=SpanKind.INTERNAL, attributes=attributes, start_time=start
     )
 
 
@@ -64,7 +66,8 @@ class Record:
     ended = False
     _defects: Defects | None = None
     _late: list[tuple[_Step, Any, Any]] | None = None
-    _is_described = _is_complete = True
+    _unsaid: tuple[Describe, Any] | None = None  # what was said at the start, as long as it is not described
+    _is_complete = False
     _told: dict[str, dict[str, str]] | None = None  # maps, told in pieces
     _size = _SIZE
     _event_time: int | None
@@ -72,7 +75,7 @@ class Record:
 
     def __init__(self, name: str, describe: Describe, said: Any, *, at: Any, kept: bool) -> None:
         """``kept`` says that ``said`` cannot change by itself, so that ``describe(said, defects)`` can wait."""
-        parent = innermost()
+        parent, context = place()
         self.parent: Record | None = parent
         event_time = parent._event_time if parent else None  # noqa: SLF001 - one family
         if at is not None and (given := nanoseconds(at, self.defects)) is not None:
@@ -83,16 +86,15 @@ class Record:
         self._monotonic = clock.monotonic()
         late = using.late
         if kept and late is not None and late.is_late and not settings.active.strict:
-            self.span: Span = late.start_late(name, self._settle, start_ns=start, context=parent_context(parent))
+            self.span: Span = late.start_late(name, self._settle, start, context)
             if hasattr(self.span, "end_late"):
                 self._late = []
-                self._describe, self._said = describe, said
-                self._is_described = self._is_complete = False
+                self._unsaid = (describe, said)
             else:
                 self._known = {}
         else:
             self._known = describe(said, self.defects)
-            self.span = _started(name, self._known, parent, start)
+            self.span = _started(name, self._known, context, start)
 
     @property
     def defects(self) -> Defects:
@@ -160,12 +162,13 @@ class Record:
     def _settle(self, words: Words) -> None:
         """Write down what was kept; see ``contract/recording.py``."""
         late = self._late
-        if late is None or not (late or not self._is_described or (self.ended and not self._is_complete)):
+        if late is None or not (late or self._unsaid or (self.ended and not self._is_complete)):
             return
         with _settling:
-            if not self._is_described:
-                self._is_described = True
-                self._write_start(words)
+            if self._unsaid:
+                describe, said = self._unsaid
+                self._unsaid = None
+                self._write_start(words, describe, said)
             while late:
                 step, name, value = late.pop(0)
                 self._do(step, words, name, value)
@@ -174,9 +177,9 @@ class Record:
                 self._finish_words(words)
 
     @harmless(None)
-    def _write_start(self, words: Words) -> None:
+    def _write_start(self, words: Words, describe: Describe, said: Any) -> None:
         self._known = {}
-        self._known = self._describe(self._said, self.defects)
+        self._known = describe(said, self.defects)
         words.set_attributes(self._known)
 
     @harmless(None)
@@ -242,9 +245,7 @@ class Record:
         if self.ended:
             return
         if self._late is not None:
-            self.ended = True
-            took = max(0, using.clock.monotonic() - self._monotonic)
-            cast("LateSpan", self.span).end_late(self._start + took, tier=self._tier(), size=self._size)
+            self._end_late(_STANDARD)
             return
         try:
             self._complete(self.span)
@@ -252,9 +253,11 @@ class Record:
             self.ended = True
             self.span.end(self._start + max(0, using.clock.monotonic() - self._monotonic))
 
-    def _tier(self) -> Tier:
-        """How dear it is, now that it has ended."""
-        return Tier.STANDARD
+    def _end_late(self, tier: Tier) -> None:
+        self.ended = True
+        took = using.clock.monotonic() - self._monotonic
+        span: Any = self.span
+        span.end_late(self._start + took if took > 0 else self._start, tier, self._size)
 
     def _complete(self, words: Words) -> None:
         """Say what is known only now."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from opentelemetry.trace import INVALID_SPAN
 
 from otel_obs.contract.outcome import Outcome, derive
-from otel_obs.instrument.context import Place, innermost_silent, silent_context_of
+from otel_obs.instrument.context import attach, innermost_silent, leave, silent_context_of
 from otel_obs.instrument.decision import evaluated
 from otel_obs.instrument.opening import is_failure, wrapped
 from otel_obs.instrument.source import using
@@ -15,6 +15,8 @@ from otel_obs.instrument.source import using
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
+
+    from opentelemetry.context import Context
 
     from otel_obs.contract.gates import Gate
 
@@ -66,7 +68,7 @@ class SilentDecision(Silent):
         self.outer = outer
         self.is_open = is_open
         self.ended = False
-        self.place: Place | None = None
+        self.place: tuple[Context, Any] | None = None
         self._gates: list[Gate] = []
         self._claimed: Outcome | None = None
         self._failed = False
@@ -168,7 +170,8 @@ class SilentDecisionOpening(SilentOpening):
 
     def __enter__(self) -> SilentDecision:
         decision = SilentDecision(innermost_decision(), is_open=True)
-        decision.place = Place(silent_context_of(decision))
+        here = silent_context_of(decision)
+        decision.place = (here, attach(here))
         return decision
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -178,7 +181,7 @@ class SilentDecisionOpening(SilentOpening):
         if is_failure(error):
             decision.fail(error)
         decision.end()
-        decision.place.leave()
+        leave(*decision.place)
 
     async def __aenter__(self) -> SilentDecision:
         return self.__enter__()

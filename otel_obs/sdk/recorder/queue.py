@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     Item = tuple[int, int, int, Make, Any]  # number, lane, size, make, payload: make(payload) is the record
 
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
+# Spans of a tier go to lane 2 * place, its log records to the next.
 LANES: Final = tuple((tier, signal) for tier in TIERS for signal in SIGNALS)
-LANE_OF_SPANS: Final = {tier: LANES.index((tier, "traces")) for tier in TIERS}
-LANE_OF_LOGS: Final = {tier: LANES.index((tier, "logs")) for tier in TIERS}
 MOST_UNCONFIRMED: Final = 256  # durable records that a kill may cost
 _CROWDED: Final = 0.80  # of the bound: from here on best_effort is dropped
 _KILLED: Final = 0.95  # from here on everything but durable is, until there is room again

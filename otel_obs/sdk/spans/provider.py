@@ -25,7 +25,6 @@ from otel_obs.contract.dearness import of_span
 from otel_obs.sdk.ending import in_child
 from otel_obs.sdk.otlp.from_sdk import flags_of, resource_record, scope_record, trace_state_of
 from otel_obs.sdk.otlp.records import KNOWS_WHETHER_REMOTE
-from otel_obs.sdk.recorder.queue import LANE_OF_SPANS
 from otel_obs.sdk.spans.attributes import Limits
 from otel_obs.sdk.spans.made import of_leaf
 from otel_obs.sdk.spans.made import of_span as of_span_record
@@ -87,11 +86,11 @@ class Origin:
         if provider.has_processors:
             provider.processor.on_end(span)
         queue = provider.queue
-        if queue is not None and span.bits & _SAMPLED:
+        if queue is not None and span.trace_place[1] & _SAMPLED:
             if tier is None:
                 tier = of_span(span.said)
                 size = _SPAN_SIZE + _EVENT_SIZE * span.happenings
-            queue.put(LANE_OF_SPANS[tier], size, of_span_record, span)
+            queue.put(2 * tier.place, size, of_span_record, span)
 
 
 class OurTracer(trace.Tracer):
@@ -107,7 +106,13 @@ class OurTracer(trace.Tracer):
         self._trace_id = partial(getrandbits, 128) if type(ids) is RandomIdGenerator else ids.generate_trace_id
         self._sampler = provider.sampler
         self._follows_parent = provider.sampler is DEFAULT_ON  # its answer needs no call where the parent was sampled
+        self.look()
         self._root_bits = _RANDOM if getattr(ids, "is_trace_id_random", bool)() else 0
+
+    def look(self) -> None:
+        """See whether words can wait: where nobody wants to see them but the queue."""
+        provider = self._provider
+        self.is_late = self._follows_parent and not provider.has_processors and provider.queue is not None
 
     def start_span(  # noqa: PLR0917 - OpenTelemetry's own signature
         self,
@@ -140,10 +145,9 @@ class OurTracer(trace.Tracer):
             return NonRecordingSpan(
                 SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=state)
             )
-        span = Span(
-            self._origin, name, trace_id=trace_id, span_id=span_id, bits=bits, state=state, parent=parent,
-            start=time_ns() if start_time is None else start_time, kind=kind, attributes=attributes,
-        )  # fmt: skip
+        start = time_ns() if start_time is None else start_time
+        span = Span(self._origin, name, (trace_id, bits, state), span_id, parent, start)
+        span.begin(kind, attributes)
         if not (record_exception and set_status_on_exception):
             span.take_exceptions(recorded=record_exception, failing=set_status_on_exception)
         for link in links or ():
@@ -154,44 +158,30 @@ class OurTracer(trace.Tracer):
 
     # What is described later: see ``contract/recording.py`` -----------------------------------------------------------
 
-    @property
-    def is_late(self) -> bool:
-        """Whether words can wait: nobody wants to see them but the queue."""
-        provider = self._provider
-        return self._follows_parent and not provider.has_processors and provider.queue is not None
-
-    def start_late(self, name: str, settle: Callable[[Words], None], *, start_ns: int, context: Context) -> trace.Span:
+    def start_late(self, name: str, settle: Callable[[Words], None], start_ns: int, context: Context, /) -> trace.Span:
         above: Any = context.get(_CURRENT)
-        if above.__class__ is Span and above.bits & _SAMPLED:
-            parent: Span = above
-            span = Span(
-                self._origin, name, trace_id=parent.trace_id, span_id=self._span_id(), bits=parent.bits,
-                state=parent.state, parent=(parent.span_id, parent.bits, parent.state), start=start_ns,
-            )  # fmt: skip
-        elif above is None:
-            span = Span(
-                self._origin, name, trace_id=self._trace_id(), span_id=self._span_id(), bits=self._root_bits | _SAMPLED,
-                state=None, parent=None, start=start_ns,
-            )  # fmt: skip
+        if above.__class__ is Span and above.trace_place[1] & _SAMPLED:
+            return Span(self._origin, name, above.trace_place, self._span_id(), above.span_id, start_ns, settle)
+        if above is None or not (parent := above.get_span_context()).is_valid:
+            place, parent = (self._trace_id(), self._root_bits | _SAMPLED, None), None
+        elif not parent.trace_flags & _SAMPLED:
+            return self.start_span(name, context, start_time=start_ns)
         else:
-            started = self.start_span(name, context, start_time=start_ns)
-            if started.__class__ is not Span:
-                return started
-            span = started
-        span.ask(settle)
-        return span
+            place = (parent.trace_id, parent.trace_flags & _RANDOM | _SAMPLED, parent.trace_state)
+        return Span(self._origin, name, place, self._span_id(), parent, start_ns, settle)
 
-    def record_late(
-        self, name: str, describe: Callable[[Any], dict[str, Any]], said: Any, *, tier: Tier, size: int, start_ns: int,
-        context: Context,
+    def record_late(  # noqa: PLR0917 - positions cost a bot less than names
+        self, name: str, describe: Callable[[Any], dict[str, Any]], said: Any, tier: Tier, size: int, start_ns: int,
+        context: Context, /,
     ) -> None:  # fmt: skip
         above: Any = context.get(_CURRENT)
         origin, queue = self._origin, cast("Queue", self._provider.queue)
         flags, state, parent_id = KNOWS_WHETHER_REMOTE, "", 0
-        if above.__class__ is Span and above.bits & _SAMPLED:
-            trace_id, parent_id = above.trace_id, above.span_id
-            if above.state:
-                state = above.state.to_header()
+        if above.__class__ is Span and above.trace_place[1] & _SAMPLED:
+            trace_id, _, trace_state = above.trace_place
+            parent_id = above.span_id
+            if trace_state:
+                state = trace_state.to_header()
         elif above is None:
             trace_id = self._trace_id()
         else:
@@ -202,7 +192,7 @@ class OurTracer(trace.Tracer):
             trace_id, parent_id = (parent.trace_id, parent.span_id) if parent.is_valid else (self._trace_id(), 0)
             flags, state = flags_of(parent), trace_state_of(parent)
         queue.put(
-            LANE_OF_SPANS[tier], size, of_leaf,
+            2 * tier.place, size, of_leaf,
             (name, describe, said, origin.scope_record, trace_id, self._span_id(), parent_id, start_ns, flags, state),
         )  # fmt: skip
 
@@ -254,7 +244,7 @@ class TracerProvider(trace.TracerProvider):
         self.sampler: Sampler = StockTracerProvider(shutdown_on_exit=False, resource=resource).sampler
         self.processor = SynchronousMultiSpanProcessor()
         self._active_span_processor = self.processor  # the stock provider's name for it, which other libraries look for
-        self._tracers: dict[InstrumentationScope, Tracer] = {}
+        self._tracers: dict[InstrumentationScope, OurTracer] = {}
         self._lock = threading.Lock()
         in_child(self._go_on)
 
@@ -284,6 +274,9 @@ class TracerProvider(trace.TracerProvider):
         """Tell ``processor`` of each span from now on."""
         self.processor.add_span_processor(processor)
         self.has_processors = True
+        with self._lock:
+            for tracer in self._tracers.values():
+                tracer.look()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Have all processors send what waits."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from otel_obs.sdk.otlp.records import ScopeRecord
     from otel_obs.sdk.spans.provider import Origin
 
-    Above = tuple[int, int, TraceState | None]  # a parent of ours: its span id, flags and state
+    TracePlace = tuple[int, int, TraceState | None]  # trace id, flags, state: what a parent of ours has as well
 
+_opening: Final = threading.Lock()
 _log: Final = logging.getLogger("otel_obs")
+T = TypeVar("T", "Event", "Link")
 _UNSET: Final = Status(StatusCode.UNSET)
 
 
@@ -68,43 +71,42 @@ class Span(trace.Span, ReadableSpan):
     _ended: int | None = None
     _state = _UNSET
     _unsaid = _lost_events = _lost_links = 0
-    _settle: Callable[[Words], None] | None = None
+    _sort = SpanKind.INTERNAL
+    _is_begun = False  # what holds its words is made when there is something to hold
+    _happened: list[Event]
+    _linked: list[Link]
+    _said: dict[str, Any]
     _records_exceptions = _fails_with_exceptions = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - positions cost a bot less than names
         self,
         origin: Origin,
         name: str,
-        *,
-        trace_id: int,
+        trace_place: TracePlace,
         span_id: int,
-        bits: int,
-        state: TraceState | None,
-        parent: SpanContext | Above | None,
+        parent: SpanContext | int | None,
         start: int,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Attributes = None,
+        settle: Callable[[Words], None] | None = None,
     ) -> None:
+        """``settle`` is asked for its words before any are read, or others are added; ``parent`` is one of ours."""
         self._origin = origin
         self._title = name
-        self.trace_id, self.span_id, self.bits, self.state = trace_id, span_id, bits, state
+        self.trace_place = trace_place
+        self.span_id = span_id
         self._above = parent
-        self._sort = kind
         self._began = start
-        if attributes:
-            self._said, self._unsaid = origin.span_limits.taken(attributes)
-        else:
-            self._said = {}
-        self._happened: list[Event] = []
-        self._linked: list[Link] = []
+        self._settle = settle
 
     def take_exceptions(self, *, recorded: bool, failing: bool) -> None:
         """Whether one that ends its ``with`` is recorded, and makes it an error."""
         self._records_exceptions, self._fails_with_exceptions = recorded, failing
 
-    def ask(self, settle: Callable[[Words], None]) -> None:
-        """Ask ``settle`` for its words from now on, before any are read, or others are added."""
-        self._settle = settle
+    def begin(self, kind: SpanKind, attributes: Attributes) -> None:
+        """Take what is said of it at its start."""
+        self._sort = kind
+        self._said, self._unsaid = self._origin.span_limits.taken(attributes)
+        self._happened, self._linked = [], []
+        self._is_begun = True
 
     # What it is told -------------------------------------------------------------------------------------------------
 
@@ -116,6 +118,10 @@ class Span(trace.Span, ReadableSpan):
 
     def settle(self) -> None:
         """See ``contract/recording.py``."""
+        if not self._is_begun:
+            with _opening:
+                if not self._is_begun:
+                    self.begin(SpanKind.INTERNAL, None)
         if self._settle is not None:
             self._settle(_Late(self))
 
@@ -142,21 +148,14 @@ class Span(trace.Span, ReadableSpan):
 
     def _put_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         said, unsaid = self._origin.event_limits.taken(attributes)
-        self._happened.append(Event(name, said, time_ns() if timestamp is None else timestamp, unsaid))
-        most = self._origin.most_events
-        if most is not None and len(self._happened) > most:
-            del self._happened[0]
-            self._lost_events += 1
+        event = Event(name, said, time_ns() if timestamp is None else timestamp, unsaid)
+        self._lost_events += _put_last(self._happened, event, self._origin.most_events)
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         if self._is_over("A link") or not (context.is_valid or attributes or context.trace_state):
             return
         said, unsaid = self._origin.link_limits.taken(attributes)
-        self._linked.append(Link(context, said, unsaid))
-        most = self._origin.most_links
-        if most is not None and len(self._linked) > most:
-            del self._linked[0]
-            self._lost_links += 1
+        self._lost_links += _put_last(self._linked, Link(context, said, unsaid), self._origin.most_links)
 
     def update_name(self, name: str) -> None:
         if not self._is_over("A name"):
@@ -195,9 +194,9 @@ class Span(trace.Span, ReadableSpan):
         self._ended = time_ns() if end_time is None else end_time
         self._origin.hand_over(self, None, 0)
 
-    def end_late(self, end_ns: int, *, tier: Tier, size: int) -> None:
+    def end_late(self, end_ns: int, tier: Tier, size: int, /) -> None:
         """See ``contract/recording.py``."""
-        if not self._is_over("A second end"):
+        if self._ended is None:
             self._ended = end_ns
             self._origin.hand_over(self, tier, size)
 
@@ -217,9 +216,8 @@ class Span(trace.Span, ReadableSpan):
         return self._ended is None
 
     def get_span_context(self) -> SpanContext:
-        return SpanContext(
-            self.trace_id, self.span_id, is_remote=False, trace_flags=TraceFlags(self.bits), trace_state=self.state
-        )
+        trace_id, bits, state = self.trace_place
+        return SpanContext(trace_id, self.span_id, is_remote=False, trace_flags=TraceFlags(bits), trace_state=state)
 
     @property
     def context(self) -> SpanContext:
@@ -236,10 +234,10 @@ class Span(trace.Span, ReadableSpan):
     @property
     def parent(self) -> SpanContext | None:
         above = self._above
-        if above is None or isinstance(above, SpanContext):
+        if not isinstance(above, int):
             return above
-        span_id, bits, state = above
-        return SpanContext(self.trace_id, span_id, is_remote=False, trace_flags=TraceFlags(bits), trace_state=state)
+        trace_id, bits, state = self.trace_place
+        return SpanContext(trace_id, above, is_remote=False, trace_flags=TraceFlags(bits), trace_state=state)
 
     @property
     def start_time(self) -> int:
@@ -320,6 +318,15 @@ class Span(trace.Span, ReadableSpan):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self._title!r}, context={self.context!r})"
+
+
+def _put_last(held: list[T], one: T, most: int | None) -> int:
+    """Hold one more; returns how many went for it: the oldest, where there are too many."""
+    held.append(one)
+    if most is None or len(held) <= most:
+        return 0
+    del held[0]
+    return 1
 
 
 class _Late:
