@@ -297,7 +297,8 @@ class Decision(Record):
         if name is MISSING or surplus or more or self._late is None or self.ended:
             return self._gate(
                 *given_of(name, (verdict, *surplus)), observed=observed, at_most=at_most, at_least=at_least,
-                equals=equals, threshold=threshold, mode=mode, unit=unit, reason=reason, duration_ms=duration_ms, **more,
+                equals=equals, threshold=threshold, mode=mode, unit=unit, reason=reason, duration_ms=duration_ms,
+                **more,
             )  # fmt: skip
         entry, wrong = evaluated(
             name, verdict, observed=observed, at_most=at_most, at_least=at_least, equals=equals,
