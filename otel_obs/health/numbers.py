@@ -23,11 +23,14 @@ if TYPE_CHECKING:
         def set(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
             """Put in place."""
 
+        def begin(self) -> None:
+            """Begin anew, in a forked child."""
+
 
 OTHER: Final = "other"
 _LONGEST_LABEL: Final = 100
 # What a series that was taken away is among those of other processes: what changes neither smallest, largest nor sum.
-ABSENT: Final = {"livemin": math.inf, "livemax": -math.inf, "livesum": 0.0}
+ABSENT: Final = {"livemin": math.inf, "livemax": -math.inf, "max": -math.inf, "livesum": 0.0}
 
 
 def label_of(text: str) -> str:
@@ -112,6 +115,8 @@ class Numbers:
     def in_child(self) -> None:
         """Begin again at 0 after a fork: what was counted before is the parent's. Label sets and gauges stay."""
         self._lock = threading.Lock()
+        if self._forward is not None:
+            self._forward.begin()
         for name, values in self._values.items():
             if METRICS[name].type == "counter":
                 values.update(dict.fromkeys(values, 0.0))
