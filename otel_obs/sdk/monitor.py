@@ -16,7 +16,7 @@ ExporterState = Literal["idle", "sending", "backing_off", "refused", "off"]
 
 _MIB: Final = 1 << 20
 _WIDTH: Final = 12
-_LABEL: Final = 15
+_LABEL: Final = 14
 _LONGEST_ERROR: Final = 90
 
 
@@ -112,13 +112,14 @@ def text(delivery: Delivery) -> str:
     lines = [f"Delivery of {delivery.instance}: {verdict}.", *_table(delivery)]
     told = (
         ("queue", _queue(delivery.queue)),
+        ("kill switch", _switch(delivery.queue)),
         ("journal", _journal(delivery.journal)),
         ("exporter", _exporter(delivery.exporter)),
         ("last error", _cut(delivery.exporter.last_error)),
         ("adopted", _adopted(delivery.adopted)),
         ("altered", ", ".join(f"{reason} {count:,}" for reason, count in sorted(delivery.altered.items()) if count)),
     )
-    return "\n".join([*lines, *(f"{about:<{_LABEL}} {found}" for about, found in told if found)])
+    return "\n".join([*lines, *(f"{about:<{_LABEL}}{found}" for about, found in told if found)])
 
 
 def _table(delivery: Delivery) -> list[str]:
@@ -147,12 +148,15 @@ def _row(label: str, cells: Iterable[str]) -> str:
 
 def _queue(queue: QueueStanding) -> str:
     lag = "" if queue.writer_lag is None else f"; the writer is {queue.writer_lag:.2f} s behind"
-    switch = f"; kill switch {'ON' if queue.kill_switch else 'off'}"
-    times = f", went on {queue.kills:,} times" if queue.kills else ""
     return (
         f"{queue.fill:.0%} full: {queue.records:,} of {queue.capacity:,} records, "
-        f"{_mib(queue.bytes)} of {_mib(queue.capacity_bytes)} MiB{lag}{switch}{times}"
+        f"{_mib(queue.bytes)} of {_mib(queue.capacity_bytes)} MiB{lag}"
     )
+
+
+def _switch(queue: QueueStanding) -> str:
+    times = f"; it went on {queue.kills:,} times" if queue.kills else ""
+    return f"{'ON: only durable records are taken' if queue.kill_switch else 'off'}{times}"
 
 
 def _journal(journal: JournalStanding) -> str:
@@ -167,7 +171,7 @@ def _journal(journal: JournalStanding) -> str:
 
 def _exporter(exporter: ExporterStanding) -> str:
     since = exporter.seconds_since_success
-    success = "none succeeded yet" if since is None else f"the last success was {since:.1f} s ago"
+    success = "none succeeded yet" if since is None else f"last success {since:.1f} s ago"
     return (
         f"{exporter.state}: {exporter.in_flight:,} records on their way; {exporter.requests:,} requests, "
         f"{exporter.failures:,} failed ({exporter.consecutive_failures:,} in a row); {success}"

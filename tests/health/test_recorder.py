@@ -1,4 +1,4 @@
-"""How a bot's records leave, as Prometheus reads it over HTTP: what the recorder tells, and what becomes of nonsense."""
+"""How a bot's records leave, as Prometheus reads it over HTTP: what the recorder tells, and when it fails."""
 
 from __future__ import annotations
 
