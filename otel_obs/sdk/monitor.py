@@ -17,7 +17,7 @@ ExporterState = Literal["idle", "sending", "backing_off", "refused", "off"]
 _MIB: Final = 1 << 20
 _WIDTH: Final = 12
 _LABEL: Final = 14
-_LONGEST_ERROR: Final = 90
+_LONGEST_ERROR: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +173,8 @@ def _exporter(exporter: ExporterStanding) -> str:
     since = exporter.seconds_since_success
     success = "none succeeded yet" if since is None else f"last success {since:.1f} s ago"
     return (
-        f"{exporter.state}: {exporter.in_flight:,} records on their way; {exporter.requests:,} requests, "
-        f"{exporter.failures:,} failed ({exporter.consecutive_failures:,} in a row); {success}"
+        f"{exporter.state}: {exporter.in_flight:,} in flight; {exporter.failures:,} of "
+        f"{exporter.requests:,} requests failed ({exporter.consecutive_failures:,} in a row); {success}"
     )
 
 

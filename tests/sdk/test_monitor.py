@@ -54,7 +54,7 @@ def test_printed_it_is_one_screen_whatever_the_receiver_answered() -> None:
     )  # fmt: skip
     lines = shown.splitlines()
     assert len(lines) <= 24
-    assert max(map(len, lines)) <= 110
+    assert max(map(len, lines)) <= 120
     assert "\x1b" not in shown
     assert "does NOT add up" in lines[0]
     assert any(line.startswith("  journal_full") and line.endswith("300,000,000") for line in lines)
