@@ -151,7 +151,7 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         component=Job.BOTS,
         derives_from=Job.BOTS,
-        expression=f"{of(metrics.KILL_SWITCH)} == 1\nor {counted(metrics.KILL_SWITCHES, _WINDOW)} > 0.5",
+        expression=f"{of(metrics.KILL_SWITCH)} == 1\nor ({counted(metrics.KILL_SWITCHES, _WINDOW)}) > 0.5",
         summary=f"{WHO} recorded durable records only",
         description=f"{AT}Its queue was full to 95%. The kill switch is "
         f"{{{{ if {asked(metrics.KILL_SWITCH.name + '{%s} == 1')} }}}}on{{{{ else }}}}off again{{{{ end }}}}; it went "
@@ -179,7 +179,7 @@ ALERTS: Final = (
         severity=Severity.CRITICAL,
         component=Job.BOTS,
         derives_from=Job.BOTS,
-        expression=f"time() - {of(metrics.QUEUE_SINCE)} > <writer_late:s>",
+        expression=f"{of(metrics.TIME)} - {of(metrics.QUEUE_SINCE)} > <writer_late:s>",
         summary=f"{WHO}: what it says has not been written for {AGE}",
         description="Records lie in the bot's memory, where a crash loses them; within <writer_late> they should be in "
         "its journal. When the queue is full, they are dropped.",
@@ -208,7 +208,7 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         component=Job.BOTS,
         derives_from=Job.COLLECTOR,
-        expression=f"time() - {of(metrics.WAITING_SINCE)} > <journal_oldest:s>\nunless {_WAITS} < {_WAITED}",
+        expression=f"{of(metrics.TIME)} - {of(metrics.WAITING_SINCE)} > <journal_oldest:s>\nunless {_WAITS} < {_WAITED}",
         lasting="<journal_window>",
         summary=f"{WHO}: its records have not been delivered for {AGE}",
         description=f"{AT}{number(f'sum({metrics.RECORDS_WAITING.name}{{%s}})')} wait in its journal, and do not "
@@ -293,7 +293,7 @@ ALERTS: Final = (
         name="RecordsUnconfirmed",
         severity=Severity.WARNING,
         component=Job.BOTS,
-        expression=f"{counted(metrics.ADOPTED_UNCONFIRMED, _WINDOW)} > 0.5",
+        expression=f"({counted(metrics.ADOPTED_UNCONFIRMED, _WINDOW)}) > 0.5",
         summary=f"{WHO}: {_COUNT} records died with an earlier process",
         description="It was killed between saying them and writing them to its journal. That they are missing is all "
         "that is known of them.",

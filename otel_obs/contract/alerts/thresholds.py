@@ -127,9 +127,7 @@ _share(
     "bot_queue_ratio", "0.7", "Share of the bot's own queue in use, above which it fills; at 0.8 records are dropped."
 )
 _time("bot_queue_for", "1m", "Time for which it is above that.")
-_time(
-    "writer_late", "30s", "Age of a record in that queue beyond which its writer is stuck; above the scrape interval."
-)
+_time("writer_late", "30s", "Age of a record in that queue beyond which its writer is stuck.")
 _time("journal_oldest", "10m", "Age of an undelivered record beyond which the journal grows.")
 _time("journal_window", "5m", "Time within which what waits must become less.")
 _share("journal_ratio", "0.8", "Share of the journal's bound in use, above which it is nearly full.")
