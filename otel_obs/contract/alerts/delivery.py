@@ -208,7 +208,8 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         component=Job.BOTS,
         derives_from=Job.COLLECTOR,
-        expression=f"{of(metrics.TIME)} - {of(metrics.WAITING_SINCE)} > <journal_oldest:s>\nunless {_WAITS} < {_WAITED}",
+        expression=f"{of(metrics.TIME)} - {of(metrics.WAITING_SINCE)} > <journal_oldest:s>\n"
+        f"unless {_WAITS} < {_WAITED}",
         lasting="<journal_window>",
         summary=f"{WHO}: its records have not been delivered for {AGE}",
         description=f"{AT}{number(f'sum({metrics.RECORDS_WAITING.name}{{%s}})')} wait in its journal, and do not "
