@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 _PREFIX: Final = "otel_obs_"
+Across = Literal["sum", "livesum", "max", "livemax", "livemin", "mostrecent", "livemostrecent"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class Metric:
     doc: str
     labels: tuple[str, ...] = ()
     unit: str = ""
-    across: Literal["sum", "max", "livemax", "livemin", "mostrecent", "livemostrecent"] = "mostrecent"
+    across: Across = "mostrecent"
 
 
 METRICS: Final[dict[str, Metric]] = {}
@@ -35,11 +36,18 @@ def _gauge(
     labels: str = "",
     *,
     unit: str = "",
-    across: Literal["max", "livemax", "livemin", "mostrecent", "livemostrecent"] = "max",
+    across: Across = "max",
 ) -> Metric:
     return _kept(
         Metric(name=_PREFIX + name, type="gauge", doc=doc, labels=tuple(labels.split()), unit=unit, across=across)
     )
+
+
+def _otel(name: str, type_: Literal["counter", "gauge"], doc: str, labels: str = "") -> Metric:
+    """A metric of OpenTelemetry's own SDK, as Prometheus names it."""
+    across: Across = "sum" if type_ == "counter" else "livesum"
+    told = ("otel_component_name", "otel_component_type", *labels.split())
+    return _kept(Metric(name=f"otel_sdk_{name}", type=type_, doc=doc, labels=told, across=across))
 
 
 def _kept(metric: Metric) -> Metric:
@@ -175,6 +183,92 @@ LAG_MAX: Final = _gauge(
     "event_loop_lag_max_seconds", "Largest lag measured within the last five minutes.", unit="s", across="livemax"
 )
 LAG_TIME: Final = _gauge("event_loop_check_timestamp_seconds", "When the lag was measured last.", unit="s")
+
+# How records leave: absent where another SDK takes them -------------------------------------------------------------
+RECORDS_PRODUCED: Final = _counter(
+    "records_produced_total",
+    "Records that the bot said. They are delivered, waiting, dropped, sampled or unconfirmed: nothing else.",
+    "tier",
+)
+RECORDS_DELIVERED: Final = _counter("records_delivered_total", "Records that the receiver acknowledged.", "tier")
+RECORDS_SAMPLED: Final = _counter("records_sampled_total", "Records that a sampler left out.", "tier")
+RECORDS_DROPPED: Final = _counter("records_dropped_total", "Records that were lost, by reason.", "tier reason")
+RECORDS_WAITING: Final = _gauge(
+    "records_waiting", "Records that wait to be delivered, in the journal or in memory.", "tier", across="livesum"
+)
+RECORDS_UNCONFIRMED: Final = _gauge(
+    "records_unconfirmed",
+    "Records between the bot's threads and the journal: what a kill at this moment would cost.",
+    "tier",
+    across="livesum",
+)
+LEDGER_DIFFERENCE: Final = _gauge(
+    "ledger_difference", "Records of which ledger and outbox disagree; 0 where all adds up.", across="livesum"
+)
+WAITING_SINCE: Final = _gauge(
+    "waiting_oldest_timestamp_seconds",
+    "Since when the oldest undelivered record waits. Absent where none does.",
+    unit="s",
+    across="livemin",
+)
+QUEUE_BYTES: Final = _gauge("queue_bytes", "Size of the queue in memory.", unit="By", across="livesum")
+QUEUE_LIMIT: Final = _gauge("queue_limit_bytes", "Size that it may reach.", unit="By", across="livesum")
+QUEUE_FILL: Final = _gauge(
+    "queue_fill_ratio", "Share of the queue in use, by records or by bytes: the larger.", across="livemax"
+)
+QUEUE_SINCE: Final = _gauge(
+    "queue_oldest_timestamp_seconds",
+    "Since when the oldest record waits that the writer has not taken yet. Absent where none does.",
+    unit="s",
+    across="livemin",
+)
+KILL_SWITCH: Final = _gauge(
+    "kill_switch", "1 while the queue is so full that only durable records are taken.", across="livemax"
+)
+KILL_SWITCHES: Final = _counter("kill_switch_activations_total", "Times that the kill switch went on.")
+JOURNAL_STATE: Final = _gauge("journal_state", "1 for the state that the journal is in.", "state", across="livemax")
+JOURNAL_BYTES: Final = _gauge("journal_bytes", "Size of the journal on disk.", unit="By", across="livesum")
+JOURNAL_LIMIT: Final = _gauge("journal_limit_bytes", "Size that it may reach.", unit="By", across="livesum")
+JOURNAL_SEGMENTS: Final = _gauge("journal_segments", "Files that it consists of.", across="livesum")
+EXPORTER_STATE: Final = _gauge("exporter_state", "1 for the state that the sender is in.", "state", across="livemax")
+EXPORTER_REQUESTS: Final = _counter("exporter_requests_total", "Attempts to send.")
+EXPORTER_FAILURES: Final = _counter("exporter_failures_total", "Attempts that were not acknowledged.")
+EXPORTER_FAILED_SINCE: Final = _gauge(
+    "exporter_consecutive_failures", "Attempts that failed since the last that succeeded.", across="livemax"
+)
+EXPORTER_SUCCESS: Final = _gauge(
+    "exporter_success_timestamp_seconds",
+    "When the receiver last acknowledged. Absent until it did.",
+    unit="s",
+    across="livemax",
+)
+ADOPTED_PROCESSES: Final = _counter(
+    "adopted_processes_total", "Dead processes of this service whose journals this one took over."
+)
+ADOPTED_UNCONFIRMED: Final = _counter(
+    "adopted_unconfirmed_total", "Records that died with them: numbered, and in no journal."
+)
+ADOPTED_WAITING: Final = _gauge("adopted_waiting", "Records of theirs that still wait.", across="livesum")
+VALUES_ALTERED: Final = _counter(
+    "values_altered_total", "Values that could not be sent as they were, and what was made of them.", "reason"
+)
+
+_BOTH: Final = "Spans and log records alike, which share one queue."
+OTEL_QUEUE_SIZE: Final = _otel("processor_span_queue_size", "gauge", f"Records in the queue in memory. {_BOTH}")
+OTEL_QUEUE_CAPACITY: Final = _otel("processor_span_queue_capacity", "gauge", f"Records that it can hold. {_BOTH}")
+OTEL_PROCESSED: Final = _otel(
+    "processor_span_processed_total",
+    "counter",
+    f"Records that went from the queue to the exporter (no `error_type`), or were dropped before. {_BOTH}",
+    "error_type",
+)
+OTEL_INFLIGHT: Final = _otel("exporter_span_inflight", "gauge", f"Records in requests on their way. {_BOTH}")
+OTEL_EXPORTED: Final = _otel(
+    "exporter_span_exported_total",
+    "counter",
+    f"Records that the receiver acknowledged (no `error_type`), or that were given up. {_BOTH}",
+    "error_type",
+)
 
 # The same numbers as events ------------------------------------------------------------------------------------------
 SNAPSHOTS: Final = _counter(

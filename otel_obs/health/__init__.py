@@ -33,9 +33,10 @@ from otel_obs.instrument.source import using as _using
 
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from otel_obs.health.process import Health
+    from otel_obs.sdk.monitor import Delivery
     from otel_obs.settings import Settings
 
 __all__ = [
@@ -215,10 +216,15 @@ def collector() -> Any:
 
 
 @_harmless(None)
-def start(settings: Settings) -> None:
-    """Put all that is known at 0 and listen where ``settings`` say so; ``configure()`` calls it."""
+def start(settings: Settings, *, delivery: Callable[[], Delivery | None] | None = None) -> None:
+    """Put all that is known at 0 and listen where ``settings`` say so; ``configure()`` calls it.
+
+    ``delivery`` tells how the recorder stands, None where there is none; each scrape asks it, so it may not wait.
+    """
     if not settings.enabled:
         return
+    if delivery is not None:
+        _process.delivery = delivery
     _snapshots.allow()
     if settings.metrics_port >= 0:
         _fed()

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from otel_obs import settings
 from otel_obs.contract.health_metrics import METRICS
+from otel_obs.health.numbers import ABSENT
 from otel_obs.health.process import MULTIPROCESS, process
 from otel_obs.instrument.harmless import harmless
 
@@ -41,10 +42,16 @@ class AcrossProcesses(Collector):
         self._files = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
 
     def collect(self) -> Iterable[Metric]:
-        """Every metric that has a value; one that was taken away is not a number in the files."""
+        """Every metric that has a value; one that was taken away everywhere is left out."""
         _brought_up_to_date()
         for family in self._files.collect():  # type: ignore[no-untyped-call]
-            family.samples = [sample for sample in family.samples if not math.isnan(sample.value)]
+            row = METRICS.get(family.name)
+            absent = ABSENT.get(row.across) if row is not None else None
+            family.samples = [
+                sample
+                for sample in family.samples
+                if not math.isnan(sample.value) and (absent == 0 or sample.value != absent)
+            ]
             if family.samples:
                 yield family
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from otel_obs.contract.health_metrics import METRICS
+from otel_obs.health.numbers import ABSENT
 
 if TYPE_CHECKING:
     from otel_obs.contract.health_metrics import Metric
@@ -26,6 +27,14 @@ class Mirror:
                 self._metrics[row.name] = Gauge(
                     row.name, row.doc, row.labels, registry=registry, multiprocess_mode=row.across
                 )
+
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a file of this process's own, in which nothing is known yet: what has no labels would stand at 0."""
+        for row in METRICS.values():
+            if row.type == "gauge" and not row.labels and row.across in ABSENT:
+                self._metrics[row.name].set(ABSENT[row.across])
 
     def _child(self, metric: Metric, labels: tuple[str, ...]) -> Any:
         found = self._metrics[metric.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
         def set(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
             """Put in place."""
 
+        def begin(self) -> None:
+            """Begin anew, in a forked child."""
+
 
 OTHER: Final = "other"
 _LONGEST_LABEL: Final = 100
+# What a series that was taken away is among those of other processes: what changes neither smallest, largest nor sum.
+ABSENT: Final = {"livemin": math.inf, "livemax": -math.inf, "max": -math.inf, "livesum": 0.0}
 
 
 def label_of(text: str) -> str:
@@ -84,13 +90,13 @@ class Numbers:
                 self._forward.set(metric, labels, value)
 
     def put(self, metric: Metric, *labels: str, value: float | None) -> None:
-        """Put a gauge's value in place, or take the series away; to ``forward`` an absent one is not a number."""
+        """Put a gauge's value in place, or take the series away; ``forward`` is then told ABSENT."""
         if value is not None:
             self.set(metric, *labels, value=value)
             return
         with self._lock:
             if self._values[metric.name].pop(labels, None) is not None and self._forward is not None:
-                self._forward.set(metric, labels, float("nan"))
+                self._forward.set(metric, labels, ABSENT.get(metric.across, math.nan))
 
     def raise_to(self, metric: Metric, *labels: str, value: float) -> None:
         """Put a gauge's value in place unless it is larger already."""
@@ -109,6 +115,8 @@ class Numbers:
     def in_child(self) -> None:
         """Begin again at 0 after a fork: what was counted before is the parent's. Label sets and gauges stay."""
         self._lock = threading.Lock()
+        if self._forward is not None:
+            self._forward.begin()
         for name, values in self._values.items():
             if METRICS[name].type == "counter":
                 values.update(dict.fromkeys(values, 0.0))

@@ -16,14 +16,18 @@ from otel_obs.contract.gates import Comparison, Mode, Verdict
 from otel_obs.contract.outcome import UNNAMED, Outcome
 from otel_obs.health.hours import ALWAYS
 from otel_obs.health.numbers import OTHER, Names, Numbers, label_of
+from otel_obs.health.recorder import Recorder
 from otel_obs.health.rolling import Rolling, total
 from otel_obs.health.source import NANO, Source
 from otel_obs.instrument.harmless import harmless, problem
 from otel_obs.instrument.source import VERSION, using
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_obs.contract.gates import Gate
     from otel_obs.health.hours import Market
+    from otel_obs.sdk.monitor import Delivery
 
 _HOUR: Final = 3600.0
 _QUARTER: Final = 900.0
@@ -45,8 +49,9 @@ _BOUNDS: Final = {
 class Health:
     """Counts and times of one process. ``numbers`` is what Prometheus sees, the windows are what snapshots tell."""
 
-    def __init__(self, numbers: Numbers) -> None:
+    def __init__(self, numbers: Numbers, read: Callable[[], Delivery | None] = lambda: None) -> None:
         self.numbers = numbers
+        self.recorder = Recorder(numbers, read)
         self.sources: dict[str, Source] = {}
         self._market: Market = ALWAYS
         self._gate_labels: dict[tuple[str, str], str] = {}
@@ -76,6 +81,7 @@ class Health:
         """Count anew after a fork."""
         self._lock = threading.Lock()
         self.numbers.in_child()
+        self.recorder.in_child()
         for source in self.sources.values():
             source.in_child()
         self._start_counting()
@@ -181,6 +187,7 @@ class Health:
     def scraped(self) -> None:
         """Bring up to date what depends on the time alone."""
         self.refresh()
+        self.recorder.refresh()
         self.numbers.set(metrics.TIME, value=using.clock.now() / NANO)
 
     def refresh(self) -> None:
@@ -281,10 +288,14 @@ def _service() -> str:
 
 
 class Process:
-    """Holds this process's health, made when there is first something to say; and is told of decisions."""
+    """Holds this process's health, made when there is first something to say; and is told of decisions.
+
+    ``delivery`` reads how the recorder stands, where there is one; it is asked at each scrape, and may not wait.
+    """
 
     def __init__(self) -> None:
         self._health: Health | None = None
+        self.delivery: Callable[[], Delivery | None] | None = None
         self._expected_gates: list[str] = []
         self._lock = threading.Lock()
         self._untold: deque[Gate | tuple[Outcome, str | None]] = deque()
@@ -313,13 +324,16 @@ class Process:
                 self._health = self._made()
             return self._health
 
+    def _read_delivery(self) -> Delivery | None:
+        return self.delivery() if self.delivery is not None else None
+
     def _made(self) -> Health:
         if MULTIPROCESS in os.environ:
             from otel_obs.health.multiprocess import Mirror
 
-            made = Health(Numbers(Mirror()))
+            made = Health(Numbers(Mirror()), self._read_delivery)
         else:
-            made = Health(Numbers())
+            made = Health(Numbers(), self._read_delivery)
         for name in self._expected_gates:
             made.gate(name)
         return made

@@ -119,6 +119,7 @@ def _tick(timetable: Timetable, changes: Changes) -> None:
     health = process()
     if MULTIPROCESS in os.environ:  # whoever is scraped there reads what this process wrote last
         health.refresh()
+        health.recorder.refresh()
     due = timetable.due()
     if changes.is_due(standing(health)):
         due.append(metrics.ON_CHANGE)

@@ -134,6 +134,7 @@ def test_names_are_found_in_expressions():
 BY_SERVICE = {
     "no_decisions_after": "30h",
     "reconnect_max": 100,
+    "bot_queue_ratio": 0.95,
 }
 
 
@@ -151,6 +152,7 @@ def test_a_service_with_thresholds_of_its_own_is_judged_by_those_and_no_other_is
         series += [
             {"series": f"otel_obs_start_timestamp_seconds{{{labels}}}", "values": "0x400"},
             {"series": f"otel_obs_source_reconnects_total{{{labels}}}", "values": "0+1x400"},
+            {"series": f"otel_obs_queue_fill_ratio{{{labels}}}", "values": "0.9x400"},
         ]
 
     def firing(alert: str) -> dict[str, Any]:
@@ -161,10 +163,10 @@ def test_a_service_with_thresholds_of_its_own_is_judged_by_those_and_no_other_is
     sentence = {
         "input_series": series,
         "interval": "15s",
-        "promql_expr_test": [firing("NoDecisions"), firing("SourceReconnectStorm")],
+        "promql_expr_test": [firing("NoDecisions"), firing("SourceReconnectStorm"), firing("QueueNearFull")],
     }
     (tmp_path / "test.yml").write_text(
-        yaml.safe_dump({"rule_files": ["bots.yml"], "evaluation_interval": "15s", "tests": [sentence]}),
+        yaml.safe_dump({"rule_files": ["bots.yml", "delivery.yml"], "evaluation_interval": "15s", "tests": [sentence]}),
         encoding="utf-8",
     )
     promtool("check", "rules", *(tmp_path / name for name in rules.NAMES))

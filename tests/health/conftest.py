@@ -44,7 +44,8 @@ class Scraped:
 
     def __call__(self, name: str, **labels: str) -> float | None:
         """The value of one series; None where it is absent."""
-        return self._series.get((f"otel_obs_{name}", frozenset(labels.items())))
+        whole = name if name.startswith("otel_sdk_") else f"otel_obs_{name}"
+        return self._series.get((whole, frozenset(labels.items())))
 
     def labels(self, name: str, label: str) -> set[str]:
         """The values that a label has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_obs.contract.alerts import decisions, feeds, monitoring, pipeline, process
+from otel_obs.contract.alerts import decisions, delivery, feeds, monitoring, pipeline, process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ GROUPS: Final = (
         records=decisions.RECORDS | feeds.RECORDS,
         by_service=True,
     ),
+    Group(name="delivery", alerts=delivery.ALERTS, records={}, by_service=True),
     Group(name="pipeline", alerts=pipeline.ALERTS, records={}),
     Group(name="monitoring", alerts=monitoring.ALERTS, records={}),
 )

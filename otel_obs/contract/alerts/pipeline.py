@@ -46,16 +46,17 @@ ALERTS: Final = (
         expression=f'up{{job="{Job.COLLECTOR}"}} == 0',
         lasting="<down_for>",
         summary="The collector {{ $labels.instance }} does not answer",
-        description="Prometheus could not read it for <down_for>. Bots keep what they can hold and drop the oldest "
-        "beyond; they trade on. While this lasts, alerts that follow from it are silent: DecisionsNotDelivered and "
-        "those on the collector's queue.",
+        description="Prometheus could not read it for <down_for>. Bots keep what they say in their journals, within "
+        "their bounds; they trade on. While this lasts, alerts that follow from it are silent: DecisionsNotDelivered, "
+        "JournalGrowing and those on the collector's queue.",
         look="otel-obs doctor",
-        example="Prometheus could not read it for 1m. Bots keep what they can hold and drop the oldest beyond; they "
-        "trade on. While this lasts, alerts that follow from it are silent: DecisionsNotDelivered and those on the "
-        "collector's queue.",
+        example="Prometheus could not read it for 1m. Bots keep what they say in their journals, within their bounds; "
+        "they trade on. While this lasts, alerts that follow from it are silent: DecisionsNotDelivered, JournalGrowing "
+        "and those on the collector's queue.",
         example_labels={"instance": "127.0.0.1:8888"},
         runbook=Runbook(
-            meaning="Nothing that bots say reaches the store. Bots are not harmed; what they cannot hold is lost.",
+            meaning="Nothing that bots say reaches the store. Bots are not harmed; what their journals cannot "
+            "hold is lost, the cheapest first.",
             first=(
                 "`systemctl status otelcol`, or `docker compose ps collector`, and its log's last lines.",
                 "Is the disk of its queue full? `df -h` there.",

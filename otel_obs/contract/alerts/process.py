@@ -8,16 +8,14 @@ from otel_obs.contract import health_metrics as metrics
 from otel_obs.contract.alerts.alert import Alert, Job, Runbook, Severity
 from otel_obs.contract.alerts.promql import (
     AGE,
-    AT,
     SERVICE,
     WHO,
-    asked,
     at_least,
     counted,
     known_for,
-    most,
     of,
     open_for,
+    told,
 )
 from otel_obs.contract.dashboards import Dashboard
 
@@ -25,14 +23,6 @@ _UP: Final = f'up{{<bots>,job="{Job.BOTS}"}}'
 _PERIODIC: Final = 'trigger="periodic_5m"'
 _ERRORS: Final = f"sum without (kind) ({counted(metrics.ERRORS, '<error_window>')}) / <error_window:s>"
 _THROTTLES: Final = f"sum without (venue) ({counted(metrics.THROTTLES, '<throttle_window>')})"
-
-
-def _told(metric: metrics.Metric, label: str, window: str) -> str:
-    """What most of a count are, within an annotation: `exchange 40, TimeoutError 3`."""
-    return (
-        f"{AT}{{{{ range $i, $one := {asked(most(metric, label, window))} }}}}{{{{ if $i }}}}, {{{{ end }}}}"
-        f'{{{{ $one.Labels.{label} }}}} {{{{ $one.Value | printf "%.0f" }}}}{{{{ end }}}}'
-    )
 
 
 ALERTS: Final = (
@@ -150,7 +140,7 @@ ALERTS: Final = (
         derives_from=Job.BOTS,
         expression=f"{_ERRORS} > <error_rate>",
         summary=f'{WHO}: {{{{ $value | printf "%.3g" }}}} errors per second',
-        description=f"{_told(metrics.ERRORS, 'kind', '<error_window>')} in <error_window>; too many is above "
+        description=f"{told(metrics.ERRORS, 'kind', '<error_window>')} in <error_window>; too many is above "
         f"<error_rate> per "
         "second.",
         look=f"otel-obs report decisions --outcome failed --from -<error_window>{SERVICE}",
@@ -178,7 +168,7 @@ ALERTS: Final = (
         derives_from=Job.BOTS,
         expression=f"{_THROTTLES} > <throttle_max>",
         summary=f'{WHO} was slowed down {{{{ $value | printf "%.0f" }}}} times in <throttle_window>',
-        description=f"{_told(metrics.THROTTLES, 'venue', '<throttle_window>')} in <throttle_window>; more than "
+        description=f"{told(metrics.THROTTLES, 'venue', '<throttle_window>')} in <throttle_window>; more than "
         "<throttle_max> are too many.",
         look=f"otel-obs report stages --from -<throttle_window>{SERVICE}",
         example="binance 24 in 1h; more than 10 are too many.",

@@ -55,9 +55,9 @@ def counted_of(metric: metrics.Metric, window: str, *matchers: str) -> str:
     return _counted(f"{metric.name}{{{','.join((bot, *matchers))}}}", f"{metrics.STARTED.name}{{{bot}}}", window)
 
 
-def most(metric: metrics.Metric, label: str, window: str) -> str:
+def most(metric: metrics.Metric, label: str, window: str, *matchers: str) -> str:
     """The three largest of a counter's series of one bot, the largest first; for ``asked``."""
-    return f"sort_desc(topk(3, sum by ({label}) ({counted_of(metric, window)}) > 0.5))"
+    return f"sort_desc(topk(3, sum by ({label}) ({counted_of(metric, window, *matchers)}) > 0.5))"
 
 
 def vetoed(window: str) -> str:
@@ -88,6 +88,14 @@ def open_for(window: str, *, beside: str = "") -> str:
 def asked(expression: str, *arguments: str) -> str:
     """A query within an annotation, evaluated when the alert is; ``%s`` is the bot, further ones are ``arguments``."""
     return f"printf `{expression}` {' '.join(('$of', *arguments))} | query"
+
+
+def told(metric: metrics.Metric, label: str, window: str, *matchers: str) -> str:
+    """What most of a count are, within an annotation: `exchange 40, TimeoutError 3`."""
+    return (
+        f"{AT}{{{{ range $i, $one := {asked(most(metric, label, window, *matchers))} }}}}{{{{ if $i }}}}, {{{{ end }}}}"
+        f'{{{{ $one.Labels.{label} }}}} {{{{ $one.Value | printf "%.0f" }}}}{{{{ end }}}}'
+    )
 
 
 def hours(expression: str, *arguments: str) -> str:

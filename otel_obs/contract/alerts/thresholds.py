@@ -121,6 +121,18 @@ _number("loop_lag_seconds", "1", "Lag of the event loop above which a bot reacts
 _time("snapshot_overdue", "15m", "Time without a periodic snapshot (one is sent every 5 minutes).")
 _number("clock_skew_seconds", "5", "Difference between a bot's clock and that of Prometheus.")
 
+_time("drop_window", "15m", "Window in which records that the bot's recorder lost are told.")
+_number("drop_max", "0", "Records below `durable` that may be dropped in it.")
+_share(
+    "bot_queue_ratio", "0.7", "Share of the bot's own queue in use, above which it fills; at 0.8 records are dropped."
+)
+_time("bot_queue_for", "1m", "Time for which it is above that.")
+_time("writer_late", "30s", "Age of a record in that queue beyond which its writer is stuck.")
+_time("journal_oldest", "10m", "Age of an undelivered record beyond which the journal grows.")
+_time("journal_window", "5m", "Time within which what waits must become less.")
+_share("journal_ratio", "0.8", "Share of the journal's bound in use, above which it is nearly full.")
+_time("ledger_for", "2m", "Time for which ledger and outbox disagree.")
+
 _row("down_for", "1m", "Failed scrapes until a bot, a collector or a store is down.", "duration", global_=True)
 _row("queue_ratio", "0.5", "Share of the collector's queue in use, above which it fills.", "ratio", global_=True)
 _row("collector_window", "5m", "Window in which the collector refuses, or sends nothing.", "duration", global_=True)

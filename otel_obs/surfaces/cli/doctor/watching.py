@@ -11,6 +11,7 @@ from otel_obs.alerting.asking import request
 from otel_obs.contract.alerts.alert import Job
 from otel_obs.errors import UnansweredError
 from otel_obs.surfaces.cli.doctor.finding import Hop, at, clock
+from otel_obs.surfaces.cli.doctor.recorder import recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,6 +137,7 @@ def _metrics_of_bot(wanted: Settings, found: prometheus.Standing | None) -> Iter
     place = f"http://{f'[{host}]' if ':' in host else host}:{wanted.metrics_port}"
     try:
         text = request(place, "/metrics").text
+        of_recorder = list(recorder(text)) if "otel_obs_" in text else []
     except UnansweredError as error:
         yield _scraped(
             about, error.what, ok=False,
@@ -148,6 +150,7 @@ def _metrics_of_bot(wanted: Settings, found: prometheus.Standing | None) -> Iter
             fix="Another program has this port: give the bot another with OTEL_OBS_METRICS_PORT.",
         )  # fmt: skip
         return
+    yield from of_recorder
     if found is None:
         yield _scraped(about, f"{place}/metrics answers")
         return
