@@ -21,6 +21,7 @@ from otel_obs.sdk.otlp.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from opentelemetry._logs import LogRecord as ApiLogRecord
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -107,21 +108,28 @@ def log_records(batch: Sequence[ReadableLogRecord]) -> Iterator[LogRecord]:
     """Yield the record of each log record."""
     scopes = _Scopes()
     for one in batch:
-        said = one.log_record
-        yield LogRecord(
-            scopes.of(one.resource, one.instrumentation_scope),
-            said.timestamp or 0,
-            said.observed_timestamp or 0,
-            said.body,
-            _plain(said.attributes),
-            said.event_name or "",
-            said.severity_number.value if said.severity_number else 0,
-            said.severity_text or "",
-            said.trace_id or 0,
-            said.span_id or 0,
-            int(said.trace_flags or 0),
-            one.dropped_attributes,
-        )
+        scope = scopes.of(one.resource, one.instrumentation_scope)
+        yield log_record(one.log_record, scope, _plain(one.log_record.attributes), one.dropped_attributes)
+
+
+def log_record(
+    said: ApiLogRecord, scope: ScopeRecord, attributes: Mapping[str, Any], dropped_attributes: int
+) -> LogRecord:
+    """The record of one log record, whose attributes are given apart."""
+    return LogRecord(
+        scope,
+        said.timestamp or 0,
+        said.observed_timestamp or 0,
+        said.body,
+        attributes,
+        said.event_name or "",
+        said.severity_number.value if said.severity_number else 0,
+        said.severity_text or "",
+        said.trace_id or 0,
+        said.span_id or 0,
+        int(said.trace_flags or 0),
+        dropped_attributes,
+    )
 
 
 def _event(event: Event) -> EventRecord:
