@@ -1,0 +1,206 @@
+"""The recorder of one process: queue, writer, outbox and sender, made together, ended together, made anew in a child."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_obs.contract import semconv
+from otel_obs.contract.tiers import Tier
+from otel_obs.sdk.exporter.sender import Sender
+from otel_obs.sdk.exporter.transport import connect
+from otel_obs.sdk.journal import Outbox, adopt, open_home, root_of
+from otel_obs.sdk.ledger import Ledger
+from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding, QueueStanding
+from otel_obs.sdk.otlp.wire import altered
+from otel_obs.sdk.recorder.queue import Queue
+from otel_obs.sdk.recorder.statement import statement
+from otel_obs.sdk.recorder.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.sdk.resources import Resource
+
+    from otel_obs.sdk.frames import Frame
+    from otel_obs.sdk.journal import Departed, Orphan
+    from otel_obs.sdk.ledger import Balance
+    from otel_obs.sdk.recorder.writer import Record
+    from otel_obs.settings import Settings
+
+_log: Final = logging.getLogger("otel_obs")
+_STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
+_LOOKS: Final = 5  # at ledger and outbox, which move between two looks
+_MOST_ORPHANS: Final = 64
+
+
+class Recorder:
+    """``also`` are told of all records as they are encoded, ``each_round`` is called some 20 times a second.
+
+    Raises:
+        MissingExtraError: gRPC was asked for, and is not installed.
+        SettingError: an endpoint or a certificate cannot be used.
+
+    """
+
+    def __init__(
+        self,
+        wanted: Settings,
+        resource: Resource,
+        *,
+        also: Sequence[Callable[[Sequence[Record]], None]] = (),
+        each_round: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        self._wanted = wanted
+        self._also, self._each_round = also, each_round
+        self._begin(resource)
+
+    def _begin(self, resource: Resource) -> None:
+        wanted = self._wanted
+        self._resource: Mapping[str, Any] = dict(resource.attributes)
+        transport = connect(wanted)
+        self._home = home = open_home(wanted, self._resource)
+        self.ledger = home.ledger if home else Ledger()
+        self._outbox = (
+            home.outbox(wanted)
+            if home
+            else Outbox(self.ledger, directory=None, most_bytes=0, most_memory=wanted.max_queue_bytes)
+        )
+        self._writer = Writer(
+            self.ledger, self._outbox.put, also=self._also, each_round=(*self._each_round, self._state_if_due)
+        )
+        self.queue = Queue(
+            self.ledger, self._writer.write_one, most=wanted.max_queue, most_bytes=wanted.max_queue_bytes,
+            block=wanted.block, is_sync=wanted.journal_sync and home is not None,
+        )  # fmt: skip
+        self._stated: tuple[int, ...] = ()
+        self._state_at = time.monotonic() + _STATE_EVERY
+        self._adopted: list[Orphan] = []
+        self._left = 0  # records that died with those that were adopted
+        self._writer.start(self.queue)
+        self._sender = Sender(self._outbox, transport, send_interval=wanted.send_interval, waiting=self._waiting)
+        if home is not None:
+            threading.Thread(target=self._adopt, args=(home,), name="otel_obs adoption", daemon=True).start()
+
+    def begin_in_child(self, resource: Resource) -> None:
+        """Start anew in a forked child: what waited in the parent is the parent's."""
+        self._outbox.abandon()
+        if self._home is not None:
+            self._home.abandon()
+        self._begin(resource)
+
+    # What dead processes left ----------------------------------------------------------------------------------------
+
+    def _adopt(self, home: Any) -> None:
+        try:
+            root = root_of(self._wanted)
+            while root is not None and home is self._home:
+                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS)
+                for orphan in found:
+                    self._adopted.append(orphan)
+                    self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
+                    self._outbox.adopt(orphan)
+                if len(found) < _MOST_ORPHANS:
+                    return
+        except Exception:  # a bot must start, whatever others left
+            _log.exception("What dead processes left was not taken over.")
+
+    # What it tells of itself -----------------------------------------------------------------------------------------
+
+    def _state_if_due(self) -> None:
+        now = time.monotonic()
+        if now >= self._state_at:
+            self._state_at = now + _STATE_EVERY
+            self._state(has_ended=False)
+
+    def _state(self, *, has_ended: bool) -> None:
+        balances, waiting = self._accounts()
+        told = tuple(one.produced + one.delivered for one in balances.values())
+        if told == self._stated and not has_ended:
+            return
+        self._stated = told
+        frame = statement(
+            balances, waiting, resource=self._resource, has_ended=has_ended,
+            kill_switch=self.queue.standing().kill_switch,
+        )  # fmt: skip
+        if frame is not None:
+            self._outbox.put(frame)
+
+    def _accounts(self) -> tuple[dict[Tier, Balance], dict[Tier, int]]:
+        """Ledger and outbox as they stand at one moment, or nearly: both move while they are read."""
+        for _ in range(_LOOKS):
+            balances = self.ledger.read()
+            waiting = {tier: self._outbox.standing().waiting.get(tier, 0) for tier in Tier}
+            if all(balances[tier].waiting == waiting[tier] for tier in Tier):
+                break
+        return balances, waiting
+
+    def _waiting(self) -> int:
+        return sum(self._outbox.standing().waiting.values())
+
+    def delivery(self) -> Delivery:
+        """Where every record of this process is."""
+        balances, waiting = self._accounts()
+        queue, outbox, sender = self.queue.standing(), self._outbox.standing(), self._sender.standing()
+        oldest = outbox.oldest_at_ns
+        return Delivery(
+            instance=str(self._resource.get(semconv.SERVICE_INSTANCE_ID, "")),
+            tiers=balances,
+            waiting=waiting,
+            queue=QueueStanding(
+                records=queue.records, capacity=queue.capacity, bytes=queue.bytes, capacity_bytes=queue.capacity_bytes,
+                fill=queue.fill, kill_switch=queue.kill_switch, kills=queue.killed, writer_lag=self._writer.lag,
+            ),
+            journal=JournalStanding(
+                state=outbox.state, bytes=outbox.journal_bytes, capacity=outbox.journal_limit,
+                segments=outbox.segments,
+                oldest_age=None if oldest is None else max(0.0, (time.time_ns() - oldest) / 1e9),
+            ),
+            exporter=ExporterStanding(
+                state=sender.state.value, in_flight=sender.in_flight, requests=sender.requests,
+                failures=sender.failures, consecutive_failures=sender.consecutive_failures,
+                last_error=sender.last_error, seconds_since_success=sender.since_success,
+            ),
+            adopted=AdoptedStanding(
+                instances=len(self._adopted),
+                waiting=sum(one.waiting for orphan in self._adopted for one in orphan.departed().balances.values()),
+                unconfirmed=self._left,
+            ),
+            altered=dict(altered),
+        )  # fmt: skip
+
+    # Its end ---------------------------------------------------------------------------------------------------------
+
+    def flush(self, within: float) -> bool:
+        """Send what is waiting; whether the receiver has all that was produced."""
+        deadline = time.monotonic() + within
+        self._writer.flush(within)
+        self._sender.flush(max(0.0, deadline - time.monotonic()))
+        return all(one.delivered == one.produced - one.sampled for one in self.ledger.read().values())
+
+    def shutdown(self, within: float) -> bool:
+        """Take nothing more, send what waits, and end; whether it was in time. What is not sent stays journaled."""
+        deadline = time.monotonic() + within
+        self.queue.close()
+        in_time = self._writer.end(within)
+        self._state(has_ended=True)
+        is_kept = self._home is not None and self._outbox.standing().state == "on"
+        self._sender.shutdown(max(0.0, deadline - time.monotonic()), attempts=1 if is_kept else None)
+        is_delivered = not self._waiting() and in_time
+        self._outbox.close()
+        if self._home is not None:
+            self._home.close(is_delivered=is_delivered)
+        return time.monotonic() <= deadline
+
+
+def _last_word(departed: Departed) -> Frame | None:
+    balances = departed.balances
+    about = departed.about
+    resource = {
+        semconv.SERVICE_NAME: about.service, semconv.SERVICE_INSTANCE_ID: about.instance, **about.resource
+    }  # fmt: skip
+    return statement(
+        balances, {tier: balance.waiting for tier, balance in balances.items()}, resource=resource, has_ended=True
+    )
