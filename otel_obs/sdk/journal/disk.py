@@ -27,6 +27,7 @@ CHEAPER: Final = {
     Tier.STANDARD: (Tier.BEST_EFFORT,),
     Tier.BEST_EFFORT: (),
 }
+_SELDOM: Final = 60.0  # seconds between two logs of one fault
 _AROUND: Final = 512  # bytes of a frame's head, header and settlement, about
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -46,6 +47,8 @@ class Disk:
         self._ledger, self._segment_bytes, self.is_forced = ledger, segment_bytes, is_forced
         self._open: dict[Tier, Segment] = {}
         self._again_after, self._again_at = again_after, 0.0
+        self._told_at: dict[Loss, float] = {}
+        self._is_told = False
         self._number = 0
         with suppress(OSError):
             self._number = max((number for _, _, number in segments_in(directory)), default=0)
@@ -122,16 +125,19 @@ class Disk:
             self.bytes += segment.size - before
 
     def fail(self, error: OSError) -> bool:
-        """Rest for a while; whether this is news."""
-        fault = Loss.DISK_FULL if error.errno in _FULL else Loss.UNWRITABLE
-        is_new = fault is not self.fault
-        self.fault, self._again_at = fault, time.monotonic() + self._again_after
-        return is_new
+        """Rest for a while; whether this is to be told: a disk that is now full and now not is told of seldom."""
+        now, fault = time.monotonic(), Loss.DISK_FULL if error.errno in _FULL else Loss.UNWRITABLE
+        is_news = fault is not self.fault and now >= self._told_at.get(fault, now - _SELDOM) + _SELDOM
+        if is_news:
+            self._told_at[fault] = now
+        self._is_told = is_news or (fault is self.fault and self._is_told)
+        self.fault, self._again_at = fault, now + self._again_after
+        return is_news
 
     def recover(self) -> bool:
-        """Note that it can be written; whether this is news."""
-        was, self.fault = self.fault, None
-        return was is not None
+        """Note that it can be written; whether that is to be told, as the fault was."""
+        was, self._is_told, self.fault = self._is_told, False, None
+        return was
 
     def oldest_of(self, tier: Tier) -> Segment | None:
         """The segment of this tier whose frames have waited longest. One of which some are on their way stays."""

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_obs.contract.tiers import Loss, Tier
@@ -149,9 +150,8 @@ class Outbox:
         self._ledger.confirm(frame.tier, numbered)
         self._enter(entry)
         self._memory.remember(entry, frame.body)
-        if disk.recover():
-            self._tell("The journal in %s can be written again.", disk.directory)
-            self._move_to_disk(disk)
+        if disk.fault is not None:
+            self._go_back_to(disk)
         if self._is_forced_each and (failed := force(disk.dirty())) is not None:
             self._failed(disk, failed)
         return None
@@ -228,6 +228,10 @@ class Outbox:
         self._line.keep_only(lambda entry: id(entry) not in gone)
         disk.close(victim)
         self._settle([(entry, {Loss.JOURNAL_FULL: entry.numbered}) for entry in lost])
+
+    def _go_back_to(self, disk: Disk) -> None:
+        if self._move_to_disk(disk) and disk.recover():
+            self._tell("The journal in %s can be written again.", disk.directory)
 
     def _move_to_disk(self, disk: Disk) -> bool:
         """Write down what stood in memory alone while the disk could not be written; False if it still cannot."""
@@ -327,8 +331,8 @@ class Outbox:
         if was is State.TAKEN:
             segment.taken -= 1
         segment.waiting.pop(entry.offset, None)
-        if self._disk is not None and not segment.waiting and not segment.is_open:
-            self._disk.remove(segment)
+        if not segment.waiting and not segment.is_open:
+            (segment.remove if self._disk is None else partial(self._disk.remove, segment))()
         if segment.orphan is not None and segment.orphan.settled():
             self._done_with.append(segment.orphan)
 
@@ -407,8 +411,8 @@ class Outbox:
             return
         with self._alone():
             handles = disk.dirty() if disk.is_forced else []
-            if self._memory.alone and not disk.is_resting and disk.recover() and self._move_to_disk(disk):
-                self._tell("The journal in %s can be written again.", disk.directory)
+            if disk.fault is not None and self._memory.alone and not disk.is_resting:
+                self._go_back_to(disk)
         if (error := force(handles)) is not None:
             with self._alone():
                 self._failed(disk, error)

@@ -23,12 +23,14 @@ def settle(outcomes: Sequence[Outcome], disk: Disk | None) -> list[OSError]:
         if entry.segment is None:
             _count(entry, what)
     failed = []
-    if disk is not None:
-        for segment, settled in _by_segment(outcomes).items():
-            try:
+    for segment, settled in _by_segment(outcomes).items():
+        try:
+            if disk is None:
+                segment.settle(settled)  # of the dead, taken over by a process without a journal
+            else:
                 disk.settle(segment, settled)
-            except OSError as error:
-                failed.append(error)
+        except OSError as error:
+            failed.append(error)
     for entry, what in outcomes:
         if entry.segment is not None:
             _count(entry, what)
