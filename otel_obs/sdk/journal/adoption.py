@@ -7,13 +7,13 @@ import os
 import shutil
 import time
 import zlib
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_obs.contract.tiers import Loss, Tier
-from otel_obs.sdk.journal import framing, settling
+from otel_obs.contract.tiers import Tier
+from otel_obs.sdk.journal import framing
+from otel_obs.sdk.journal.accounts import Account, made_whole
 from otel_obs.sdk.journal.home import DRAFT, LEDGER, LOCK, About, is_held, locked, read_about, slug
 from otel_obs.sdk.journal.segment import Segment, contents, file_name, segments_in
 from otel_obs.sdk.ledger import TIERS, Balance, Ledger, NoLedgerError
@@ -118,7 +118,12 @@ class Orphan:
 
 def orphans(root: Path, service: str) -> list[Path]:
     """Directories of this service that no living process holds, oldest first; none where there is no such place."""
-    return [path for path in homes(root / slug(service)) if _is_left(path)]
+    return homes_left(homes(root / slug(service)))
+
+
+def homes_left(directories: Iterable[Path]) -> list[Path]:
+    """Those of the directories that no living process holds."""
+    return [path for path in directories if _is_left(path)]
 
 
 def homes(service: Path) -> list[Path]:
@@ -170,8 +175,18 @@ def adopt(
     directory is removed. Without it, or where it gives None, the directory stays for the next start. What cannot be
     read is logged and left alone. Two processes never adopt the same.
     """
+    return adopt_these(orphans(root, service), last_statement=last_statement, most=most)
+
+
+def adopt_these(
+    directories: Iterable[Path],
+    *,
+    last_statement: Callable[[Departed], Frame | None] | None = None,
+    most: int = _MOST,
+) -> list[Orphan]:
+    """The same for directories that were found by other means."""
     found: list[Orphan] = []
-    for directory in orphans(root, service):
+    for directory in directories:
         if len(found) >= most:
             break
         try:
@@ -211,52 +226,30 @@ def _ledger(directory: Path) -> tuple[Ledger, bool]:
     return ledger, ledger.has_ended
 
 
-class _Tally:
-    """What the files of a dead process say about one tier."""
-
-    def __init__(self) -> None:
-        self.last = self.confirmed = self.delivered = self.waiting = 0
-        self.lost: Counter[Loss] = Counter()
-        self.is_damaged = False
-
-
 def _read(orphan: Orphan) -> None:
     """Fill the orphan with what waits, and make its ledger whole."""
-    tallies = {tier: _Tally() for tier in Tier}
+    accounts = {tier: Account() for tier in Tier}
     for path, tier, number in segments_in(orphan.directory):
         segment = Segment(path, tier=tier, number=number, ledger=orphan.ledger, orphan=orphan)
-        settled = _settled(segment, tallies[tier])
+        settled = segment.settled()
+        accounts[tier].settle(settled)
+        offsets = {one.offset for one in settled}
         for found in _frames(segment):
-            _tallied(found, tallies[tier])
-            if isinstance(found, framing.Found) and found.offset not in settled:
-                entry = segment.enter(found)
-                tallies[tier].waiting += entry.numbered
-                orphan.unsettled += 1
+            accounts[tier].find(found, is_settled=found.offset in offsets)
+            if isinstance(found, framing.Found) and found.offset not in offsets:
+                segment.enter(found)
         segment.size = _bytes((path, segment.settled_path))
+        orphan.unsettled += len(segment.waiting)
         if segment.waiting:
             orphan.segments.append(segment)
         else:
             segment.remove()
     for place, tier in enumerate(TIERS):
-        _make_whole(orphan, tier, place, tallies[tier])
+        _make_whole(orphan.ledger, tier, place, accounts[tier])
 
 
 def _bytes(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size for path in paths if path.exists())
-
-
-def _settled(segment: Segment, tally: _Tally) -> set[int]:
-    """The offsets of its frames that are settled."""
-    try:
-        records = list(settling.read(segment.settled_path.read_bytes()))
-    except FileNotFoundError:
-        return set()
-    for one in records:
-        if one.loss is None:
-            tally.delivered = max(tally.delivered, one.before + one.numbered)
-        else:
-            tally.lost[one.loss] = max(tally.lost[one.loss], one.before + one.numbered)
-    return {one.offset for one in records}
 
 
 def _frames(segment: Segment) -> list[framing.Found | framing.Damage]:
@@ -265,37 +258,20 @@ def _frames(segment: Segment) -> list[framing.Found | framing.Damage]:
         content = contents(segment.path)
     except (EOFError, zlib.error) as error:
         _log.warning("A segment of a dead process cannot be unpacked: %s: %s.", segment.path, error)
-        return [framing.Damage(offset=0, length=segment.path.stat().st_size, is_last=False)]
+        return [framing.Damage(offset=0, length=segment.path.stat().st_size, is_torn=False)]
     found = list(framing.scan(content))
     for one in found:
         if isinstance(one, framing.Damage):
-            what = "A kill in mid-write left" if one.is_last else "Damaged:"
+            what = "A kill in mid-write left" if one.is_torn else "Damaged:"
             _log.warning("%s %d bytes at %d in %s; they are skipped.", what, one.length, one.offset, segment.path)
     return found
 
 
-def _tallied(found: framing.Found | framing.Damage, tally: _Tally) -> None:
-    if isinstance(found, framing.Damage):
-        tally.is_damaged = tally.is_damaged or not found.is_last or found.header is not None
-    header = found.header
-    if header is not None:
-        tally.last = max(tally.last, *(last for _, last in header.numbers), 0)
-    if isinstance(found, framing.Found):
-        tally.confirmed = max(tally.confirmed, found.header.confirmed + found.header.numbered)
-
-
-def _make_whole(orphan: Orphan, tier: Tier, place: int, tally: _Tally) -> None:
-    """Count what was done and not counted any more when the process was killed."""
-    ledger = orphan.ledger
-    balance = ledger.read()[tier]
-    confirmed = max(balance.confirmed, tally.confirmed)
-    ledger.cells[ledger.at[place]] = max(balance.numbered, confirmed, tally.last)
-    ledger.confirm(tier, confirmed - balance.confirmed)
-    ledger.deliver(tier, max(0, tally.delivered - balance.delivered))
-    for loss, count in tally.lost.items():
-        ledger.lose(tier, loss, max(0, count - balance.lost.get(loss, 0)))
-    missing = ledger.read()[tier].waiting - tally.waiting
-    if missing > 0:  # confirmed and not here: it stood in memory while the disk could not be written, or is damaged
-        ledger.lose(tier, Loss.DAMAGED if tally.is_damaged else Loss.UNWRITABLE, missing)
-    elif missing < 0:  # delivered, but that could not be noted: it waits, and is counted when it is delivered again
-        ledger.deliver(tier, -min(-missing, ledger.read()[tier].delivered))
+def _make_whole(ledger: Ledger, tier: Tier, place: int, account: Account) -> None:
+    was = ledger.read()[tier]
+    whole, _ = made_whole(was, account)
+    ledger.cells[ledger.at[place]] = whole.numbered
+    ledger.confirm(tier, whole.confirmed - was.confirmed)
+    ledger.deliver(tier, whole.delivered - was.delivered)
+    for loss, count in whole.lost.items():
+        ledger.lose(tier, loss, count - was.lost.get(loss, 0))

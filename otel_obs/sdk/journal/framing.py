@@ -60,12 +60,12 @@ class Found:
 class Damage:
     """Bytes that hold no intact frame. ``header`` is known where only the body is damaged.
 
-    At the end of a file it is what a kill in mid-write leaves behind: a frame that was never confirmed.
+    One that ``is_torn`` ends the file too early: what a kill in mid-write leaves behind was never confirmed.
     """
 
     offset: int
     length: int
-    is_last: bool
+    is_torn: bool
     header: Header | None = None
 
 
@@ -98,7 +98,7 @@ def scan(content: bytes) -> Iterator[Found | Damage]:
         if found is None or found.start + found.length > end:
             following = _next(content, at + 1)
             yield Damage(
-                offset=at, length=(following or end) - at, is_last=following is None,
+                offset=at, length=(following or end) - at, is_torn=following is None,
                 header=found.header if found else None,
             )  # fmt: skip
             at = following or end
@@ -107,7 +107,7 @@ def scan(content: bytes) -> Iterator[Found | Damage]:
         if zlib.crc32(memoryview(content)[found.start : after]) == found.checksum:
             yield found
         else:
-            yield Damage(offset=at, length=after - at, is_last=after == end, header=found.header)
+            yield Damage(offset=at, length=after - at, is_torn=False, header=found.header)
         at = after
 
 

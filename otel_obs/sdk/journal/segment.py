@@ -100,7 +100,7 @@ class Segment:
     @property
     def settled_path(self) -> Path:
         """The file that says what became of its frames."""
-        return self.path.with_name(self.path.name.partition(".")[0] + _SETTLED)
+        return _beside(self.path)
 
     def open(self) -> None:
         """Make the file.
@@ -175,6 +175,10 @@ class Segment:
         finally:
             os.close(file)
         self.size += len(content)
+
+    def settled(self) -> list[settling.Settled]:
+        """What became of its frames so far, oldest first. Raises OSError."""
+        return list(settling.read(settled_beside(self.path)))
 
     def read(self, entry: Entry, content: Callable[[Segment], bytes]) -> bytes | None:
         """The body of an entry; None where its bytes are not what was written. ``content`` reads a packed segment.
@@ -253,6 +257,18 @@ class Segment:
 def contents(path: Path) -> bytes:
     """A segment's bytes, unpacked where it is compressed. Raises OSError, EOFError or zlib.error."""
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name.partition(".")[0] + _SETTLED)
+
+
+def settled_beside(path: Path) -> bytes:
+    """What stands beside a segment's file about its frames; nothing where there is no such file. Raises OSError."""
+    try:
+        return _beside(path).read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def named(path: Path) -> tuple[Tier, int] | None:
