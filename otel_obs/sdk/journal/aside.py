@@ -17,14 +17,20 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "refused-"
 _ONE_FILE: Final = 1 << 20
+_SHARE: Final = 16  # of the journal's bound, and at most:
+_MOST: Final = 16 << 20
 _MOST_WORDS: Final = 2_000  # characters of the receiver's
 
 
 class Aside:
-    """The refused records of a service, in one directory for all its processes. At most ``most_bytes``."""
+    """The refused records of a service, in one directory for all its processes.
 
-    def __init__(self, directory: Path, *, most_bytes: int, instance: str = "") -> None:
-        self._directory, self._most, self._instance = directory, most_bytes, instance
+    At most a sixteenth of ``journal_bytes``, the bound of a journal, and 16 MiB.
+    """
+
+    def __init__(self, directory: Path, *, journal_bytes: int, instance: str = "") -> None:
+        self._directory, self._instance = directory, instance
+        self._most = min(_MOST, journal_bytes // _SHARE)
         self._path: Path | None = None
 
     def put(self, frame: Frame, *, loss: Loss, words: str, instance: str = "") -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from otel_obs.sdk.frames import Frame
     from otel_obs.sdk.journal import settling
+    from otel_obs.sdk.journal.packing import Draft
     from otel_obs.sdk.journal.segment import Entry
     from otel_obs.sdk.ledger import Ledger
 
@@ -29,6 +30,10 @@ CHEAPER: Final = {
 }
 _SELDOM: Final = 60.0  # seconds between two logs of one fault
 _AROUND: Final = 512  # bytes of a frame's head, header and settlement, about
+_FAULTS: Final = {
+    Loss.DISK_FULL: "its disk is full. Make room there",
+    Loss.UNWRITABLE: "it cannot be written. Make the directory writable",
+}
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -134,6 +139,13 @@ class Disk:
         self.fault, self._again_at = fault, now + self._again_after
         return is_news
 
+    def explained(self, error: OSError, most_memory: int) -> tuple[str, *tuple[object, ...]]:
+        """What is logged of a fault: a message, and its values."""
+        return (
+            "The journal in %s: %s (%s); until then records wait in memory, at most %d bytes of them.",
+            self.directory, _FAULTS[self.fault or Loss.UNWRITABLE], error.strerror or error, most_memory,
+        )  # fmt: skip
+
     def recover(self) -> bool:
         """Note that it can be written; whether that is to be told, as the fault was."""
         was, self._is_told, self.fault = self._is_told, False, None
@@ -144,21 +156,14 @@ class Disk:
         found = [one for one in self.segments if one.tier is tier and one.waiting and not one.taken]
         return min(found, key=lambda one: next(iter(one.waiting.values())).at_ns, default=None)
 
-    def to_pack(self) -> Segment | None:
-        """A segment that is complete, waits and was never tried to be compressed; it counts as tried from now on."""
-        for segment in self.segments:
-            if segment.waiting and not (segment.is_open or segment.is_packed or segment.is_packing):
-                segment.is_packing = True
-                return segment
-        return None
+    def to_pack(self) -> list[Segment]:
+        """Segments that are complete and wait, none of it on its way."""
+        return [one for one in self.segments if one.waiting and not (one.is_open or one.is_packed or one.taken)]
 
-    def packed(self, segment: Segment, draft: Path) -> None:
-        """Put the compressed file in its place, if it still waits. Raises OSError."""
-        if not segment.waiting:
-            draft.unlink(missing_ok=True)
-            return
+    def replace(self, segment: Segment, draft: Draft) -> None:
+        """Put the draft in its place. Raises OSError."""
         before = segment.size
-        segment.replace(draft)
+        segment.replace(draft.path)
         self.bytes += segment.size - before
 
     def dirty(self) -> list[int]:

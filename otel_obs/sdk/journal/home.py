@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract import semconv
+from otel_obs.sdk.journal.aside import Aside
 from otel_obs.sdk.journal.outbox import Outbox
 from otel_obs.sdk.ledger import Ledger
 
@@ -50,18 +51,23 @@ class About:
 
 
 class Home:
-    """The directory of this process, locked for as long as it lives. ``refused`` is its service's, not its own."""
+    """The directory of this process, locked for as long as it lives."""
 
     def __init__(self, directory: Path, *, about: About, ledger: Ledger, lock: int) -> None:
         self.directory, self.about, self.ledger = directory, about, ledger
-        self.refused = directory.parent / REFUSED
         self._lock: int | None = lock
 
     def outbox(self, settings: Settings, *, already: int = 0) -> Outbox:
-        """The outbox that writes here. ``already``: bytes of the dead that are not taken over."""
+        """The outbox that writes here; what is refused is set aside beside it, as it outlives the directory.
+
+        ``already`` are bytes of the dead that are not taken over.
+        """
+        aside = Aside(
+            self.directory.parent / REFUSED, journal_bytes=settings.journal_max_bytes, instance=self.about.instance
+        )
         return Outbox(
             self.ledger, directory=self.directory, most_bytes=settings.journal_max_bytes,
-            most_memory=settings.max_queue_bytes, fsync=settings.journal_fsync, already=already, aside=self.refused,
+            most_memory=settings.max_queue_bytes, fsync=settings.journal_fsync, already=already, aside=aside,
         )  # fmt: skip
 
     def close(self, *, is_delivered: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Final
 
+from otel_obs.contract.tiers import Tier
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,11 +24,26 @@ def _place(entry: Entry) -> tuple[int, int]:
 
 
 class Line:
-    """Entries that wait. Not safe for threads: the outbox is."""
+    """Entries that wait, and how much there is with those that are on their way. Not safe for threads: the outbox is."""
 
     def __init__(self) -> None:
         self._of: dict[Signal, list[Entry]] = {signal: [] for signal in SIGNALS}
-        self._turn = 0
+        self._turn = self._count = 0
+        self.records = dict.fromkeys(Tier, 0)
+        self.bytes = 0  # of bodies
+
+    def enter(self, entry: Entry) -> None:
+        """Let it wait behind those of the same time."""
+        self._count += 1
+        entry.place = (entry.at_ns, self._count)
+        self.records[entry.tier] += entry.records
+        self.bytes += entry.size
+        self.add(entry)
+
+    def leave(self, entry: Entry) -> None:
+        """Count it no more; it does not stand here already."""
+        self.records[entry.tier] -= entry.records
+        self.bytes -= entry.size
 
     def __len__(self) -> int:
         return sum(map(len, self._of.values()))

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 from otel_obs.contract.tiers import Loss, Tier
 from otel_obs.sdk.frames import Frame, how_many
 from otel_obs.sdk.journal.aside import Aside
+from otel_obs.sdk.journal.bodies import Bodies
 from otel_obs.sdk.journal.disk import CHEAPER, SHARES, Disk, force
 from otel_obs.sdk.journal.line import Line
 from otel_obs.sdk.journal.memory import Memory
+from otel_obs.sdk.journal.packing import pack
 from otel_obs.sdk.journal.segment import Entry, Segment, State
 from otel_obs.sdk.journal.settlement import settle
 from otel_obs.sdk.journal.standing import Standing, standing
@@ -24,15 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_obs.sdk.journal.adoption import Orphan
+    from otel_obs.sdk.journal.packing import Draft
     from otel_obs.sdk.ledger import Ledger
 
 _log: Final = logging.getLogger("otel_obs")
-_REFUSED_SHARE: Final = 16  # of the journal's bound, and at most:
-_MOST_REFUSED: Final = 16 << 20
-_FAULTS: Final = {
-    Loss.DISK_FULL: "its disk is full. Make room there",
-    Loss.UNWRITABLE: "it cannot be written. Make the directory writable",
-}
 
 
 class Outbox:
@@ -53,33 +50,30 @@ class Outbox:
         fsync: str = "never",
         segment_bytes: int = 4 << 20,
         already: int = 0,
-        aside: Path | None = None,
+        aside: Aside | None = None,
         again_after: float = 3.0,
     ) -> None:
         self._ledger = ledger
         self._lock = threading.RLock()
         self._arrived = threading.Condition(self._lock)
+        self._packing = threading.Lock()
         self._worker = 0  # the thread that is changing what follows
         self._given: deque[Frame] = deque()
         self._line, self._memory = Line(), Memory(most=most_memory)
-        self._waiting = dict.fromkeys(Tier, 0)
-        self._waiting_bytes = self._count = 0
         self._is_forced_each = fsync == "each"
         self._is_closed = False
         self._orphans: list[Orphan] = []
         self._done_with: deque[Orphan] = deque()
         self._untold: deque[tuple[str, tuple[object, ...]]] = deque()
-        self._unpacked: tuple[Segment, bytes] | None = None
+        self._bodies = Bodies()
         self._disk: Disk | None = None
         self._aside: Aside | None = None
-        self._most_bytes = most_bytes
         if directory is not None:
             self._disk = Disk(
                 directory, ledger, most_bytes=most_bytes, segment_bytes=segment_bytes, already=already,
                 is_forced=fsync != "never", again_after=again_after,
             )  # fmt: skip
-            most_refused = min(_MOST_REFUSED, most_bytes // _REFUSED_SHARE)
-            self._aside = Aside(aside or directory / "refused", most_bytes=most_refused, instance=directory.name)
+            self._aside = aside or Aside(directory / "refused", journal_bytes=most_bytes, instance=directory.name)
 
     # ---- one thread at a time
 
@@ -157,22 +151,13 @@ class Outbox:
         return None
 
     def _failed(self, disk: Disk, error: OSError) -> Loss:
-        is_news = disk.fail(error)
-        fault = disk.fault or Loss.UNWRITABLE
-        if is_news:
-            self._tell(
-                "The journal in %s: %s (%s); until then records wait in memory, at most %d bytes of them.",
-                disk.directory, _FAULTS[fault], error.strerror or error, self._memory.most,
-            )  # fmt: skip
-        return fault
+        if disk.fail(error):
+            self._tell(*disk.explained(error, self._memory.most))
+        return disk.fault or Loss.UNWRITABLE
 
     def _enter(self, entry: Entry) -> None:
-        self._count += 1
-        entry.place = (entry.at_ns, self._count)
         entry.load = self._load
-        self._waiting[entry.tier] += entry.records
-        self._waiting_bytes += entry.size
-        self._line.add(entry)
+        self._line.enter(entry)
         self._arrived.notify()
 
     def _hold(self, frame: Frame, numbered: int, reason: Loss) -> bool:
@@ -321,10 +306,8 @@ class Outbox:
             self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
-        was, entry.state = entry.state, State.SETTLED
-        self._waiting[entry.tier] -= entry.records
-        self._waiting_bytes -= entry.size
-        self._memory.forget(entry)
+        was = entry.state
+        self._uncount(entry)
         segment = entry.segment
         if segment is None:
             return
@@ -336,30 +319,24 @@ class Outbox:
         if segment.orphan is not None and segment.orphan.settled():
             self._done_with.append(segment.orphan)
 
+    def _uncount(self, entry: Entry) -> None:
+        entry.state = State.SETTLED
+        self._line.leave(entry)
+        self._memory.forget(entry)
+
     # ---- bodies that are read back
 
     def _load(self, entry: Entry) -> bytes | None:
-        segment = entry.segment
-        body = None
-        for _ in range(2):  # it may be compressed, and so renamed, while it is read
-            with suppress(OSError, EOFError):
-                body = segment.read(entry, self._content) if segment is not None else None
-                break
+        body = self._bodies.read(entry)
         if body is None:
             with self._alone():
                 if entry.state is not State.SETTLED:
                     if entry.state is State.WAITING:
                         self._line.remove(entry)
-                    self._tell("A frame of %d records in %s is damaged.", entry.records, segment and segment.path)
+                    place = entry.segment and entry.segment.path
+                    self._tell("A frame of %d records in %s is damaged.", entry.records, place)
                     self._settle([(entry, {Loss.DAMAGED: entry.numbered})])
         return body
-
-    def _content(self, segment: Segment) -> bytes:
-        """All of a compressed segment; the last one is kept, as its frames are asked for one after the other."""
-        kept = self._unpacked
-        if kept is None or kept[0] is not segment:
-            kept = self._unpacked = (segment, segment.content())
-        return kept[1]
 
     # ---- upkeep
 
@@ -389,20 +366,41 @@ class Outbox:
             self._enter(entry)
 
     def compress(self) -> None:
-        """Compress segments that are complete and still wait. Takes its time: for while the receiver is away."""
-        while (disk := self._disk) is not None:
+        """Compress complete segments that still wait, and join their frames. Takes its time: for while nothing is sent.
+
+        Entries that are taken meanwhile are left as they are.
+        """
+        disk = self._disk
+        if disk is None or not self._packing.acquire(blocking=False):
+            return
+        try:
             with self._lock:
-                segment = disk.to_pack()
-            if segment is None:
-                return
-            draft = segment.pack()
-            if draft is None:
-                continue
-            with self._alone():
-                try:
-                    disk.packed(segment, draft)
-                except OSError as error:
-                    self._tell("A segment of the journal could not be compressed: %s.", error)
+                chosen = [(segment, frozenset(segment.waiting)) for segment in disk.to_pack()]
+            for segment, waiting in chosen:
+                if (draft := pack(segment, waiting)) is not None:
+                    with self._alone():
+                        self._put_in_place(disk, segment, draft)
+        finally:
+            self._packing.release()
+
+    def _put_in_place(self, disk: Disk, segment: Segment, draft: Draft) -> None:
+        if segment.taken or draft.stands_for != segment.waiting.keys():
+            draft.path.unlink(missing_ok=True)
+            return
+        before = list(segment.waiting.values())
+        try:
+            disk.replace(segment, draft)
+        except OSError as error:
+            self._tell("A segment of the journal could not be compressed: %s.", error)
+            return
+        self._line.keep_only(lambda entry: entry.segment is not segment)
+        segment.waiting.clear()
+        for entry in before:
+            self._uncount(entry)
+        for found in draft.frames:
+            self._enter(segment.enter(found))
+        if segment.orphan is not None:
+            segment.orphan.unsettled += len(draft.frames) - len(before)
 
     def sync(self) -> None:
         """Force to the disk what was written since (policies ``second`` and ``each``), and try a disk that failed."""
@@ -443,8 +441,4 @@ class Outbox:
     def standing(self) -> Standing:
         """How it stands."""
         with self._lock:
-            oldest = self._line.oldest()
-            return standing(
-                self._disk, waiting=dict(self._waiting), waiting_bytes=self._waiting_bytes,
-                oldest_at_ns=oldest.at_ns if oldest else None,
-            )  # fmt: skip
+            return standing(self._disk, self._line)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from otel_obs.contract.tiers import Tier
 from otel_obs.sdk.frames import how_many
 from otel_obs.sdk.journal import framing, settling
+from otel_obs.sdk.journal.packing import DRAFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".otlp"
 _PACKED: Final = ".otlp.gz"
 _SETTLED: Final = ".ack"
-_DRAFT: Final = ".part"
 _NAME: Final = re.compile(rf"({'|'.join(Tier)})-(\d+)\.otlp(\.gz)?")
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 _GONE: Final = "the file was removed while it was written"
@@ -74,7 +74,7 @@ class Entry:
 
 
 class Segment:
-    """One file. Whoever calls sees to it that no two threads do so at once, except for ``content`` and ``pack``."""
+    """One file. Whoever calls sees to it that no two threads do so at once, except for ``content`` and ``read``."""
 
     def __init__(self, path: Path, *, tier: Tier, number: int, ledger: Ledger, orphan: Orphan | None = None) -> None:
         self.path = path
@@ -84,7 +84,6 @@ class Segment:
         self.size = 0  # of the file as it lies there, with what stands beside it
         self.frames = 0
         self.is_dirty = False
-        self.is_packing = False
         self._file: int | None = None
 
     @property
@@ -202,33 +201,22 @@ class Segment:
         except zlib.error as error:
             raise OSError(errno.EIO, str(error), str(self.path)) from error
 
-    def pack(self) -> Path | None:
-        """Write the compressed file beside it, under another name; None where that cannot be done or brings nothing."""
-        draft = self.path.with_suffix(_DRAFT)
-        try:
-            content = self.path.read_bytes()
-            squeezed = gzip.compress(content, 6)
-            if len(squeezed) >= len(content):
-                return None
-            draft.write_bytes(squeezed)
-            draft.chmod(0o600)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            return None
-        return draft
-
     def replace(self, draft: Path) -> None:
-        """Put the compressed file in the place of the other.
+        """Put a compressed file in the place of this one, in which the frames that wait stand at other offsets.
+
+        In this order a kill between two steps leaves either what was, or what comes; at worst frames are sent twice.
 
         Raises:
-            OSError: it cannot be renamed.
+            OSError: it cannot be renamed; all is as it was.
 
         """
-        before, after, squeezed = self.path, self.path.with_suffix(_PACKED), draft.stat().st_size
-        self.size += squeezed - before.stat().st_size
+        squeezed = draft.stat().st_size
+        before, after = self.path, self.path.with_suffix(_PACKED)
         draft.rename(after)
-        self.path = after
-        before.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.settled_path.unlink(missing_ok=True)
+            before.unlink(missing_ok=True)
+        self.path, self.size = after, squeezed
 
     def handle(self) -> int | None:
         """A file descriptor of its own for who forces it to the disk; to be closed by them."""
@@ -249,7 +237,7 @@ class Segment:
         """Delete it. What cannot be deleted is found again, settled, by the next start."""
         self.close(is_forced=False)
         stem = self.path.name.partition(".")[0]
-        for suffix in (SUFFIX, _PACKED, _SETTLED, _DRAFT):
+        for suffix in (SUFFIX, _PACKED, _SETTLED, DRAFT):
             with suppress(OSError):
                 self.path.with_name(stem + suffix).unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_obs.sdk.journal.disk import Disk
+    from otel_obs.sdk.journal.line import Line
 
 State = Literal["on", "off", "full", "disk_full", "unwritable"]
 
@@ -28,14 +29,13 @@ class Standing:
     state: State
 
 
-def standing(
-    disk: Disk | None, *, waiting: Mapping[Tier, int], waiting_bytes: int, oldest_at_ns: int | None
-) -> Standing:
+def standing(disk: Disk | None, line: Line) -> Standing:
     """Put together."""
+    oldest = line.oldest()
     return Standing(
-        waiting=waiting,
-        waiting_bytes=waiting_bytes,
-        oldest_at_ns=oldest_at_ns,
+        waiting=dict(line.records),
+        waiting_bytes=line.bytes,
+        oldest_at_ns=oldest.at_ns if oldest else None,
         journal_bytes=disk.bytes if disk else 0,
         journal_limit=disk.most if disk else 0,
         segments=len(disk.segments) if disk else 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from otel_obs.sdk.journal import Outbox
 from otel_obs.sdk.ledger import TIERS, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from otel_obs.sdk.frames import Signal
@@ -57,6 +58,11 @@ class Bench:
         bodies = [entry.body() for entry in taken]
         self.outbox.done(taken)
         return [body for body in bodies if body is not None]
+
+    @staticmethod
+    def said(bodies: Iterable[bytes | None]) -> list[bytes]:
+        """What the bodies say: frames that waited in a compressed segment come out joined."""
+        return [part.rstrip(b".") for body in bodies for part in re.split(rb"(?<=\.)(?=[a-z])", body or b"?") if part]
 
     def adds_up(self) -> bool:
         """Whether every numbered record is confirmed, and is delivered, lost or waits here."""
