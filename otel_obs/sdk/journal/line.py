@@ -24,7 +24,7 @@ def _place(entry: Entry) -> tuple[int, int]:
 
 
 class Line:
-    """Entries that wait, and how much there is with those that are on their way. Not safe for threads: the outbox is."""
+    """Entries that wait, and counts that hold those on their way as well. Not safe for threads: the outbox is."""
 
     def __init__(self) -> None:
         self._of: dict[Signal, list[Entry]] = {signal: [] for signal in SIGNALS}
