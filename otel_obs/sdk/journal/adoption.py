@@ -17,6 +17,7 @@ from otel_obs.sdk.journal.accounts import Account, made_whole
 from otel_obs.sdk.journal.home import DRAFT, LEDGER, LOCK, About, is_held, locked, read_about, slug
 from otel_obs.sdk.journal.segment import Segment, contents, file_name, segments_in
 from otel_obs.sdk.ledger import TIERS, Balance, Ledger, NoLedgerError
+from otel_obs.sdk.otlp.turns import GiveWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -259,7 +260,7 @@ def _frames(segment: Segment) -> list[framing.Found | framing.Damage]:
     except (EOFError, zlib.error) as error:
         _log.warning("A segment of a dead process cannot be unpacked: %s: %s.", segment.path, error)
         return [framing.Damage(offset=0, length=segment.path.stat().st_size, is_torn=False)]
-    found = list(framing.scan(content))
+    found = list(framing.scan(content, pause=GiveWay()))
     for one in found:
         if isinstance(one, framing.Damage):
             what = "A kill in mid-write left" if one.is_torn else "Damaged:"

@@ -6,19 +6,22 @@ import json
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract.tiers import Loss, Tier
 from otel_obs.sdk.frames import Frame, how_many
+from otel_obs.sdk.otlp.turns import hold_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from otel_obs.sdk.frames import Ranges, Signal
 
 MAGIC: Final = b"\xf5OTF"  # its first byte begins no UTF-8 text, and no protobuf field of OTLP
 _HEAD: Final = struct.Struct("<4sIIII")  # magic, length of the header, of the body, checksums of header and of body
 _LENGTHS: Final = struct.Struct("<III")
+_AT_ONCE: Final = 20  # frames between two pauses
 _LONGEST_HEADER: Final = 16 << 20
 
 
@@ -90,10 +93,17 @@ def _checksum(header: bytes, length: int, of_body: int) -> int:
     return zlib.crc32(header, zlib.crc32(_LENGTHS.pack(len(header), length, of_body)))
 
 
-def scan(content: bytes) -> Iterator[Found | Damage]:
-    """Every intact frame, and every stretch between that holds none; ascending, together the whole content."""
+def scan(content: bytes, *, pause: Callable[[], None] = hold_on) -> Iterator[Found | Damage]:
+    """Every intact frame, and every stretch between that holds none; ascending, together the whole content.
+
+    ``pause`` is called every few frames: beside a bot, to let its threads go first.
+    """
     at, end = 0, len(content)
-    while at < end:
+    for turn in count():
+        if at >= end:
+            return
+        if not turn % _AT_ONCE:
+            pause()
         found = _at(content, at)
         if found is None or found.start + found.length > end:
             following = _next(content, at + 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_obs.sdk.frames import Frame, how_many
 from otel_obs.sdk.journal import framing
+from otel_obs.sdk.otlp.turns import GiveWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +43,8 @@ def pack(segment: Segment, waiting: frozenset[int]) -> Draft | None:
     path = segment.path.with_suffix(DRAFT)
     try:
         content = segment.path.read_bytes()
-        found = [one for one in framing.scan(content) if isinstance(one, framing.Found) and one.offset in waiting]
+        every = framing.scan(content, pause=GiveWay())
+        found = [one for one in every if isinstance(one, framing.Found) and one.offset in waiting]
         if len(found) != len(waiting):
             return None  # some are damaged: they are counted when they are asked for
         written = b"".join(_joined(found, content))
@@ -58,16 +60,19 @@ def pack(segment: Segment, waiting: frozenset[int]) -> Draft | None:
 def _joined(found: Iterable[framing.Found], content: bytes) -> Iterator[bytes]:
     """Frames of one signal one after the other become one, within bounds."""
     groups: dict[Signal, list[framing.Found]] = {}
+    filled: dict[Signal, tuple[int, int]] = {}
     for one in found:
-        group = groups.setdefault(one.header.signal, [])
-        records = sum(each.header.records for each in group) + one.header.records
-        if group and (records > _MOST_RECORDS or sum(each.length for each in group) + one.length > _MOST_BYTES):
+        signal = one.header.signal
+        group = groups.setdefault(signal, [])
+        records, size = filled.get(signal, (0, 0))
+        if group and (records + one.header.records > _MOST_RECORDS or size + one.length > _MOST_BYTES):
             yield _one_frame(group, content)
             group.clear()
+            records = size = 0
         group.append(one)
+        filled[signal] = (records + one.header.records, size + one.length)
     for group in groups.values():
-        if group:
-            yield _one_frame(group, content)
+        yield _one_frame(group, content)
 
 
 def _one_frame(group: list[framing.Found], content: bytes) -> bytes:
