@@ -75,13 +75,16 @@ class Balance:
 class Ledger:
     """The counts of one process. ``path`` None keeps them in memory alone.
 
+    With ``is_new`` False the counts of a process that is gone go on, in its own file; no number is given any more.
+
     Raises:
-        OSError: the file cannot be made, or there is no room for it.
+        OSError: the file cannot be made or opened, or there is no room for it.
+        NoLedgerError: the file, not new, holds no ledger.
 
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._map = _mapped(path)
+    def __init__(self, path: Path | None = None, *, is_new: bool = True) -> None:
+        self._map = _mapped(path) if is_new or path is None else _mapped_again(path)
         self._words: memoryview = memoryview(self._map).cast("Q")
         self._words[0] = _MAGIC
         self._lock = threading.RLock()  # re-entrant: a signal handler may record as well
@@ -125,6 +128,15 @@ class Ledger:
         """Say that the process ended in order: nothing is between its threads and the journal."""
         self._words[1] = 1
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process ended in order."""
+        return bool(self._words[1])
+
+    def confirmed(self, tier: Tier) -> int:
+        """How many were confirmed so far."""
+        return self._words[_FIRST + TIERS.index(tier) * _PER_TIER + _CONFIRMED]
+
     def read(self) -> dict[Tier, Balance]:
         """The counts as they stand."""
         with self._lock:
@@ -160,6 +172,12 @@ def _balances(words: memoryview) -> dict[Tier, Balance]:
             lost={loss: count for loss, count in zip(_LOSSES, of[_LOST:], strict=True) if count},
         )
     return found
+
+
+def _mapped_again(path: Path) -> mmap.mmap:
+    read_ledger(path)
+    with path.open("r+b") as file:
+        return mmap.mmap(file.fileno(), _SIZE)
 
 
 def _mapped(path: Path | None) -> mmap.mmap:

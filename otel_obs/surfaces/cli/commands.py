@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "report": "report:report",
     "tail": "tail:tail",
     "scorecard": "scorecard:scorecard",
+    "journal": "journal:journal",
     "store": "upkeep:store",
     "migrate": "migrate:migrate",
     "demo": "demo:demo",

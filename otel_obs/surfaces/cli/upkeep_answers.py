@@ -191,7 +191,7 @@ def _plain(value: Any) -> Any:
     return plain(value, UTC)
 
 
-def _bytes(count: float) -> str:
+def in_bytes(count: float) -> str:
     """In units of 1024; three digits are enough."""
     value, sign = abs(count), "-" if count < 0 else ""
     for unit in _UNITS:
@@ -199,6 +199,9 @@ def _bytes(count: float) -> str:
             break
         value /= _STEP
     return f"{sign}{value:.0f} {unit}" if unit == "B" or value >= _FEW else f"{sign}{value:.1f} {unit}"
+
+
+_bytes: Final = in_bytes
 
 
 def _time(at: datetime | None) -> str:
