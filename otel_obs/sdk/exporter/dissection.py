@@ -39,6 +39,12 @@ class Dissection:
         return bool(self._left)
 
     @property
+    def next_records(self) -> int:
+        """How many records the next piece has."""
+        first, end = self._left[-1]
+        return end - first
+
+    @property
     def delivered(self) -> int:
         """How many numbered records got through."""
         lost = sum(how_many(frame.numbers) or (frame.records == self.entry.records) * self.entry.numbered

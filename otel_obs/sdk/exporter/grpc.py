@@ -151,4 +151,4 @@ def _after(metadata: Any) -> float | None:
             return None
     else:
         return None
-    return max(0.0, float(info.retry_delay.seconds) + info.retry_delay.nanos / 1e9)
+    return max(0.0, float(info.retry_delay.ToTimedelta().total_seconds()))

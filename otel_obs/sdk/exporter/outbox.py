@@ -1,4 +1,4 @@
-"""What the sender asks of whoever keeps the frames: they are taken, and each is said to be delivered, kept or refused."""
+"""What the sender asks of whoever keeps the frames: they are taken, then delivered, kept or refused."""
 
 from __future__ import annotations
 
