@@ -35,6 +35,8 @@ _PIECE: Final = 1 << 16
 _LEVEL: Final = 1  # zlib's: records are text that repeats itself, more costs much and gains little
 _GZIP: Final = 31  # zlib's word for gzip's format
 _OK: Final = 200
+_HTTP_1_1: Final = 11
+_LENGTHS: Final = ("Content-Length", "Transfer-Encoding")
 _REDIRECTS: Final = 300
 _ERRORS: Final = 400
 _OF_THE_BODY: Final = {400: Verdict.REFUSED, 413: Verdict.TOO_LARGE, 422: Verdict.REFUSED}
@@ -107,7 +109,7 @@ class HttpRoute:
     def _reply(self, response: requests.Response, answer: bytes) -> Reply:
         status, kind = response.status_code, _kind(response)
         if _OK <= status < _REDIRECTS:
-            return self._thanks(status, kind, answer)
+            return self._thanks(response, kind, answer)
         words = self._discreet(f"HTTP {status}: {status_words(kind, answer)}".rstrip(": "))
         after = _after(response.headers.get("Retry-After", ""))
         if status in _OF_THE_BODY:
@@ -119,7 +121,14 @@ class HttpRoute:
             fix = "It points elsewhere, and is not followed: name the final place in OTEL_EXPORTER_OTLP_ENDPOINT."
         return Reply(verdict=Verdict.AGAIN, after=after, told=words, fix=fix)
 
-    def _thanks(self, status: int, kind: str, answer: bytes) -> Reply:
+    def _thanks(self, response: requests.Response, kind: str, answer: bytes) -> Reply:
+        status = response.status_code
+        if (
+            status == _OK
+            and response.raw.version == _HTTP_1_1
+            and not any(name in response.headers for name in _LENGTHS)
+        ):
+            return self._again("half an answer")  # its head was cut off: libraries take the rest for a whole
         if kind == "text/html" and answer:
             return Reply(verdict=Verdict.AGAIN, told=f"HTTP {status} with a web page", fix=_ENDPOINT)
         if kind not in {_PROTOBUF, "application/json"} or not answer:

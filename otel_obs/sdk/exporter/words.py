@@ -58,4 +58,4 @@ def cause(error: BaseException) -> str:
         if isinstance(one, BaseException) and len(found) < _DEEPEST:
             found += [next_ for next_ in (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
                       if isinstance(next_, BaseException)]  # fmt: skip
-    return type(error).__name__
+    return type(found[-1]).__name__
