@@ -40,6 +40,7 @@ class Lane:
         self.refusals = 0
         self.fix = ""
         self.tries_left: int | None = None  # None: any number
+        self.is_batch_next = False  # where it is asked seldom, a step and a batch take turns
         self._step_at = 0.0
         self._steps = 0
 
@@ -57,7 +58,12 @@ class Lane:
 
     @property
     def room(self) -> tuple[int, int]:
-        """How many records and bytes the next post has room for; one of each at least."""
+        """How many records and bytes the next post has room for; one of each at least.
+
+        One entry, where the receiver may refuse everything: a good one must not be refused for a bad one's sake.
+        """
+        if self.is_doubted:
+            return 1, 1
         return max(1, self._most_records - self.records), max(1, self.most_bytes - self.bytes)
 
     def fits(self, entries: Sequence[Entry]) -> bool:
@@ -68,7 +74,7 @@ class Lane:
     @property
     def is_full(self) -> bool:
         """Whether nothing more goes in."""
-        return self.records >= self._most_records or self.bytes >= self.most_bytes
+        return self.is_doubted or self.records >= self._most_records or self.bytes >= self.most_bytes
 
     # ---- whether it may be tried
 
@@ -98,12 +104,13 @@ class Lane:
 
     def next_step(self, now: float) -> float:
         """Seconds until a piece of what is taken apart may be posted; endless where nothing is."""
-        if not self.suspects or self.is_exhausted:
+        if not self.suspects or self.is_exhausted or (self.is_doubted and self.is_batch_next):
             return math.inf
         return max(0.0, self._step_at - now, self.blocked_until - now)
 
     def stepped(self, now: float) -> None:
         """A piece was posted."""
+        self.is_batch_next = True
         self._steps = self._steps + 1 if self.suspects else 0
         self._step_at = now + _STEP if self._steps > _QUICK_STEPS else 0.0
 

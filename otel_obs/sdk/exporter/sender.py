@@ -166,11 +166,15 @@ class Sender:
         entries = self._take()
         if entries:
             self._gather(self._lanes[entries[0].signal], entries)
+        else:
+            for lane in self._lanes.values():
+                lane.is_batch_next = False
+        is_empty = not entries and not any(lane.gathered for lane in self._lanes.values())
         for lane in self._lanes.values():
             is_due = self._clock() - lane.since >= self._interval or (self._is_hurried and not entries)
             if lane.gathered and is_due:
                 self._post(lane)
-        if not entries:
+        if is_empty:
             self._end_if_empty(asked)
         if self._until is not None and self._clock() >= self._until:
             self._is_over = True
@@ -192,8 +196,6 @@ class Sender:
                 lane.tries_left = self._attempts
 
     def _end_if_empty(self, asked: int) -> None:
-        if any(lane.gathered for lane in self._lanes.values()):
-            return
         if any(lane.suspects and not lane.is_exhausted for lane in self._lanes.values()):
             return
         if not self._aside and not any(lane.suspects for lane in self._lanes.values()):
@@ -239,7 +241,7 @@ class Sender:
             self._post(lane)
 
     def _post(self, lane: Lane) -> None:
-        taken, lane.gathered = lane.gathered, []
+        taken, lane.gathered, lane.is_batch_next = lane.gathered, [], False
         found = [(entry, body) for entry in taken if (body := entry.body()) is not None]
         if not found:
             return

@@ -163,7 +163,7 @@ class Entry:
 
 
 class MemoryOutbox:
-    """Oldest first, of one signal; every entry is in one place at a time, and that is checked."""
+    """Every entry is in one place at a time, and that is checked."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -181,14 +181,14 @@ class MemoryOutbox:
             self._changed.notify_all()
 
     def take(self, *, most_records: int, most_bytes: int, wait: float) -> list[Entry]:
-        """See Outbox: every other time it is the newest that is handed out."""
+        """See Outbox: every other time from the newest on."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.entries, timeout=wait):
                 return []
             self._turn += 1
-            signal = self.entries[-1 if self._turn % 2 else 0].signal
+            waiting = self.entries[:: -1 if self._turn % 2 else 1]
             found: list[Entry] = []
-            for entry in [entry for entry in self.entries if entry.signal == signal]:
+            for entry in [entry for entry in waiting if entry.signal == waiting[0].signal]:
                 records, size = sum(one.records for one in found), sum(one.size for one in found)
                 if found and (records + entry.records > most_records or size + entry.size > most_bytes):
                     break
