@@ -60,9 +60,9 @@ class Lane:
     def room(self) -> tuple[int, int]:
         """How many records and bytes the next post has room for; one of each at least.
 
-        One entry, where the receiver may refuse everything: a good one must not be refused for a bad one's sake.
+        One entry, where the receiver takes nothing: it costs least, and none is refused for another one's sake.
         """
-        if self.is_doubted:
+        if self._is_wary:
             return 1, 1
         return max(1, self._most_records - self.records), max(1, self.most_bytes - self.bytes)
 
@@ -74,7 +74,7 @@ class Lane:
     @property
     def is_full(self) -> bool:
         """Whether nothing more goes in."""
-        return self.is_doubted or self.records >= self._most_records or self.bytes >= self.most_bytes
+        return self._is_wary or self.records >= self._most_records or self.bytes >= self.most_bytes
 
     # ---- whether it may be tried
 
@@ -82,6 +82,10 @@ class Lane:
     def is_doubted(self) -> bool:
         """Whether the receiver may be one that refuses everything."""
         return self.refusals >= DOUBT
+
+    @property
+    def _is_wary(self) -> bool:
+        return self.is_doubted or self.failures > 1
 
     @property
     def is_exhausted(self) -> bool:

@@ -212,6 +212,18 @@ def test_bad_records_hold_up_no_good_ones(sending: Start, outbox: Any, receiver:
     assert len(outbox.set_aside) < len(poison)
 
 
+def test_a_record_that_makes_the_receiver_fail_holds_up_no_others_and_stays(
+    sending: Start, outbox: Any, receiver: Any, bot: Any, kit: Any
+) -> None:
+    receiver.mood = poisoned(kit, {("durable", 45)}, status=500)
+    outbox.put(*[bot.frame() for _ in range(10)])
+    sending()
+    kit.until(lambda: len(receiver.stored) == 90)
+    kit.until(lambda: outbox.entries)
+    assert len(outbox.entries) == 1
+    assert not outbox.refused
+
+
 def test_a_receiver_that_never_answers_holds_up_neither_a_flush_nor_the_end(
     sending: Start, outbox: Any, receiver: Any, bot: Any, kit: Any
 ) -> None:
