@@ -56,7 +56,7 @@ class GrpcRoute:
         place = way.place if "://" in way.place else f"//{way.place}"
         self._target, is_secure = _target(place, variables)
         self.shown: str = without_secrets(place).removeprefix("//")
-        self._discreet = Discreet(place, variables)
+        self._discreet = Discreet(place, variables.headers.values())
         self._timeout = variables.timeout
         self._metadata = tuple(variables.headers.items())
         self._credentials = _credentials(grpc, variables) if is_secure else None

@@ -60,11 +60,11 @@ class HttpRoute:
         self._signal: Signal = signal
         place = _checked(url(way, f"/v1/{signal}"))
         self.shown: str = without_secrets(place)
-        self._discreet = Discreet(place, variables)
         self._timeout = variables.timeout
         self._compression = variables.compression
         self._url = _without_user(place)
         self._headers = _headers(place, variables)
+        self._discreet = Discreet(place, (self._headers.get("authorization", ""), *variables.headers.values()))
         # Sessions look into ~/.netrc and keep cookies; of all that they do, an adapter does what is wanted here.
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
         self._how: dict[str, Any] = {

@@ -8,18 +8,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from otel_obs.sdk.exporter.variables import Variables
-
 _MOST: Final = 200
 _SHORTEST_SECRET: Final = 4
 _DEEPEST: Final = 10
 
 
 class Discreet:
-    """Texts as others may read them, where the secrets are those of one place and its headers."""
+    """Texts as others may read them, where the secrets are those of one place and the values of headers."""
 
-    def __init__(self, url: str, variables: Variables) -> None:
-        secrets = {*_of_headers(variables), *_of_url(url)}
+    def __init__(self, url: str, headers: Iterable[str]) -> None:
+        secrets = {*_of_headers(headers), *_of_url(url)}
         found = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
         self._secrets = sorted(found, key=len, reverse=True)
 
@@ -31,8 +29,8 @@ class Discreet:
         return line if len(line) <= _MOST else f"{line[: _MOST - 1]}…"
 
 
-def _of_headers(variables: Variables) -> Iterator[str]:
-    for value in variables.headers.values():
+def _of_headers(values: Iterable[str]) -> Iterator[str]:
+    for value in values:
         yield value
         yield value.rpartition(" ")[2]  # the token without its scheme
 
