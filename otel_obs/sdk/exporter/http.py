@@ -43,6 +43,8 @@ _OF_THE_BODY: Final = {400: Verdict.REFUSED, 413: Verdict.TOO_LARGE, 422: Verdic
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CREDENTIALS: Final = "Are the credentials in OTEL_EXPORTER_OTLP_HEADERS right?"
 _ENDPOINT: Final = "Does OTEL_EXPORTER_OTLP_ENDPOINT name an OTLP receiver, without /v1/…?"
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+_CERTIFICATE: Final = "Does OTEL_EXPORTER_OTLP_CERTIFICATE name the file of whoever signed the receiver's certificate?"
 _FIXES: Final = {401: _CREDENTIALS, 403: _CREDENTIALS, 407: "Are the credentials of the proxy right?"}
 
 
@@ -93,7 +95,8 @@ class HttpRoute:
             )
 
     def _again(self, why: str) -> Reply:
-        return Reply(verdict=Verdict.AGAIN, told=self._discreet(why))
+        fix = _CERTIFICATE if _UNTRUSTED in why else ""
+        return Reply(verdict=Verdict.AGAIN, told=self._discreet(why), fix=fix)
 
     def close(self) -> None:
         """See Transport."""
