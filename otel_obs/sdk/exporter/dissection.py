@@ -28,8 +28,8 @@ class Dissection:
         self.entry = entry
         self.parts: list[tuple[Frame, Loss, str]] = []
         self._body = body
-        self._request = _readable(entry, body)
-        self._left = [(0, len(self._request) if self._request else entry.records)]
+        self._request: Request | None = None  # taken apart no sooner than needed: that takes memory
+        self._left = [(0, entry.records)]
         if refused is not None:
             self.learn(refused)
 
@@ -65,6 +65,8 @@ class Dissection:
         first, end = self._left.pop()
         if reply.verdict is Verdict.DELIVERED and not reply.rejected:
             return
+        if self._request is None and (found := _readable(self.entry, self._body)) is not None:
+            self._request, first, end = found, 0, len(found)
         is_whole = reply.verdict is Verdict.DELIVERED and reply.rejected >= end - first
         if end - first > 1 and self._request is not None and not is_whole:
             middle = (first + end) // 2

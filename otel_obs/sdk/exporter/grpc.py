@@ -46,6 +46,8 @@ class GrpcRoute:
 
     """
 
+    most_bytes = 3 << 20  # gRPC takes 4 MiB, if nobody changed it
+
     def __init__(self, signal: Signal, way: Way, variables: Variables) -> None:
         try:
             import grpc

@@ -56,6 +56,8 @@ class HttpRoute:
 
     """
 
+    most_bytes = 8 << 20  # a collector takes 20 MiB, if nobody changed it; what takes less says so, and is heeded
+
     def __init__(self, signal: Signal, way: Way, variables: Variables) -> None:
         from requests.adapters import HTTPAdapter
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 DOUBT: Final = 16  # refusals in a row, after which a receiver may be one that refuses everything
 _FEWEST_BYTES: Final = 1 << 16
+_FIRST_BATCH: Final = 2_000
+_SMALLEST_BATCH: Final = 250
+_QUICKLY: Final = 1.0  # seconds
+_CAUTION: Final = 16
 _QUICK_STEPS: Final = 64
 _STEP: Final = 0.02  # seconds between two pieces, once there were many: a poisoned backlog must not keep a core busy
 _MOST_SUSPECTS: Final = 2  # in batches
@@ -32,6 +36,8 @@ class Lane:
         self.place = place
         self.most_bytes = most_bytes
         self._most_records = most_records
+        self._batch = min(_FIRST_BATCH, most_records)
+        self._until_larger = self._larger_after = 1  # quick batches
         self.gathered: list[Entry] = []
         self.since = 0.0
         self.suspects: deque[Dissection] = deque()
@@ -64,7 +70,7 @@ class Lane:
         """
         if self._is_wary:
             return 1, 1
-        return max(1, self._most_records - self.records), max(1, self.most_bytes - self.bytes)
+        return max(1, self._batch - self.records), max(1, self.most_bytes - self.bytes)
 
     def fits(self, entries: Sequence[Entry]) -> bool:
         """Whether they go into the same post."""
@@ -74,7 +80,7 @@ class Lane:
     @property
     def is_full(self) -> bool:
         """Whether nothing more goes in."""
-        return self._is_wary or self.records >= self._most_records or self.bytes >= self.most_bytes
+        return self._is_wary or self.records >= self._batch or self.bytes >= self.most_bytes
 
     # ---- whether it may be tried
 
@@ -120,9 +126,12 @@ class Lane:
 
     # ---- what it learns
 
-    def learn(self, reply: Reply, *, records: int, size: int, now: float, is_hurried: bool, chance: float) -> None:
-        """Take the answer to a body of so many records and bytes."""
+    def learn(
+        self, reply: Reply, *, records: int, size: int, seconds: float, now: float, is_hurried: bool, chance: float
+    ) -> None:
+        """Take the answer to a body of so many records and bytes, which took so many seconds."""
         self.fix = reply.fix
+        self._fit_batch(reply, records, seconds)
         if reply.verdict is Verdict.AGAIN:
             self.failures += 1
             self.tries_left = max(0, self.tries_left - 1) if self.tries_left is not None else None
@@ -138,6 +147,22 @@ class Lane:
             self.most_bytes = max(_FEWEST_BYTES, min(self.most_bytes, size // 2))
         if self.is_doubted:
             self._block(now, self.refusals - DOUBT + 1, None, is_hurried=is_hurried, chance=chance)
+
+    def _fit_batch(self, reply: Reply, records: int, seconds: float) -> None:
+        """Find how much the receiver stores well within its time.
+
+        Much takes it hardly longer than little; but what it cannot store before the timeout never gets through, and
+        costs the whole timeout each time: so what was too much is tried again only after some that were not.
+        """
+        is_quick = seconds < _QUICKLY
+        if reply.verdict is Verdict.AGAIN and not is_quick:
+            self._batch = max(min(_SMALLEST_BATCH, self._batch), self._batch // 2)
+            self._until_larger = self._larger_after = _CAUTION
+        elif reply.verdict is not Verdict.AGAIN and is_quick and 2 * records > self._batch:
+            self._until_larger -= 1
+            if not self._until_larger:
+                self._batch = min(self._most_records, 2 * self._batch)
+                self._until_larger = self._larger_after
 
     def _block(self, now: float, failures: int, after: float | None, *, is_hurried: bool, chance: float) -> None:
         self.blocked_until = now + pause(failures, after=after, is_hurried=is_hurried, chance=chance)

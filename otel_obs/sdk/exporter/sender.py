@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from otel_obs.sdk.exporter.outbox import Entry, Outbox
     from otel_obs.sdk.exporter.transport import Transport
 
-MOST_RECORDS: Final = 2_000
-MOST_BYTES: Final = 3 << 20  # what gRPC receivers take is 4 MiB, unless somebody changed it
+MOST_RECORDS: Final = 20_000
 _IDLE, _GATHERING, _BUSY = 0.1, 0.05, 0.01  # seconds for which nobody may keep us, who must hear of a flush
 _LONGEST_LOOK: Final = 1.0
 _COMPRESS_EVERY: Final = 10.0
@@ -40,8 +39,10 @@ _log: Final = logging.getLogger("otel_obs")
 class Sender:
     """Starts its thread at once: from Python 3.12 on none can be started when the interpreter ends.
 
-    ``send_interval`` are the seconds for which records are gathered before a batch that is not full is posted;
-    ``waiting`` says how many records wait, for the log; ``observed`` is told the seconds and verdict of each request.
+    ``send_interval`` are the seconds for which records are gathered before a batch that is not full is posted. A batch
+    has 2,000 records at first, and up to ``most_records`` where the receiver is quick. ``waiting`` says how many
+    records wait, for the log; ``observed`` is told the seconds and verdict of each request.
+
     A forked child has no such thread: it makes a Transport, an Outbox and a Sender of its own, and leaves its
     parent's alone.
     """
@@ -53,7 +54,6 @@ class Sender:
         *,
         send_interval: float,
         most_records: int = MOST_RECORDS,
-        most_bytes: int = MOST_BYTES,
         waiting: Callable[[], int] = lambda: 0,
         observed: Callable[[float, Verdict], object] = lambda _seconds, _verdict: None,
         clock: Callable[[], float] = time.monotonic,
@@ -62,7 +62,7 @@ class Sender:
         self._outbox, self._transport, self._interval = outbox, transport, send_interval
         self._waiting, self._observed, self._clock, self._chance = waiting, observed, clock, chance
         self._lanes = {
-            signal: Lane(signal, transport.place(signal), most_records=most_records, most_bytes=most_bytes)
+            signal: Lane(signal, transport.place(signal), most_records=most_records, most_bytes=transport.most_bytes)
             for signal in get_args(Signal)
         }
         self._news = News()
@@ -297,7 +297,7 @@ class Sender:
         with suppress(Exception):
             self._observed(now - start, reply.verdict)
         self._count(reply, now - start, len(body), records)
-        self._learn(lane, reply, len(body), records)
+        self._learn(lane, reply, len(body), records, now - start)
         return reply
 
     def _count(self, reply: Reply, seconds: float, size: int, records: int) -> None:
@@ -312,9 +312,12 @@ class Sender:
         elif reply.verdict is Verdict.AGAIN:
             self._failures += 1
 
-    def _learn(self, lane: Lane, reply: Reply, size: int, records: int) -> None:
+    def _learn(self, lane: Lane, reply: Reply, size: int, records: int, seconds: float) -> None:
         now, was_away = self._clock(), lane.failures > 0
-        lane.learn(reply, records=records, size=size, now=now, is_hurried=self._is_hurried, chance=self._chance())
+        lane.learn(
+            reply, records=records, size=size, seconds=seconds, now=now, is_hurried=self._is_hurried,
+            chance=self._chance(),
+        )  # fmt: skip
         if reply.verdict is Verdict.AGAIN:
             self._news.failed(lane.place, reply, failures=lane.failures, now=now)
             gathered, lane.gathered = lane.gathered, []

@@ -44,6 +44,9 @@ class Reply:
 class Transport(Protocol):
     """Hands bodies to a receiver; used by one thread at a time, and never by a forked child of whoever made it."""
 
+    most_bytes: int
+    """The largest body that receivers usually take."""
+
     def send(self, signal: Signal, body: bytes, *, timeout: float) -> Reply:
         """What became of ``body``, a whole OTLP request, within ``timeout`` seconds or the configured, if fewer."""
 
@@ -58,6 +61,7 @@ class Route(Protocol):
     """A transport of one signal."""
 
     shown: str
+    most_bytes: int
 
     def send(self, body: bytes, *, timeout: float) -> Reply:
         """See Transport."""
@@ -71,6 +75,7 @@ class Routes:
 
     def __init__(self, routes: Mapping[Signal, Route]) -> None:
         self._routes = routes
+        self.most_bytes: int = min(route.most_bytes for route in routes.values())
 
     def send(self, signal: Signal, body: bytes, *, timeout: float) -> Reply:
         """See Transport."""

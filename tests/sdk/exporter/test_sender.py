@@ -224,6 +224,18 @@ def test_a_record_that_makes_the_receiver_fail_holds_up_no_others_and_stays(
     assert not outbox.refused
 
 
+def test_what_is_too_much_for_a_receiver_s_time_is_sent_in_smaller_batches(
+    *, sending: Start, outbox: Any, receiver: Any, bot: Any, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.mood = lambda signal, body: kit.Answer(silent=len(kit.numbers_in(signal, body)) > 600)
+    outbox.put(*[bot.frame() for _ in range(300)])
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1.5")
+    sender = sending()
+    kit.until(lambda: settled(outbox))
+    adds_up(bot, outbox, receiver)
+    assert sender.standing().last_error == "no answer within 1.5 s"
+
+
 def test_a_receiver_that_never_answers_holds_up_neither_a_flush_nor_the_end(
     sending: Start, outbox: Any, receiver: Any, bot: Any, kit: Any
 ) -> None:
