@@ -46,6 +46,11 @@ def way(wanted: Settings, signal: str) -> Way:
     return Way(protocol, own or common, asked, bool(own))
 
 
+def url(way: Way, path: str) -> str:
+    """Where a signal goes over HTTP: a place that was named for it alone is taken as it is."""
+    return way.place if way.is_own else way.place.rstrip("/") + path
+
+
 def tell_what_is_not_spoken(wanted: Settings) -> None:
     """Log each protocol that was asked for and has another sent in its place."""
     ways = [way(wanted, signal) for signal in SIGNALS]

@@ -231,7 +231,7 @@ def span_exporter(wanted: Settings) -> SpanExporter:
         return exporter
     from otel_obs.sdk.otlp.exporters import span_exporter
 
-    return span_exporter(_url(way, "/v1/traces"))
+    return span_exporter(protocol.url(way, "/v1/traces"))
 
 
 def _log_exporter(wanted: Settings) -> LogRecordExporter:
@@ -245,12 +245,7 @@ def _log_exporter(wanted: Settings) -> LogRecordExporter:
         return exporter
     from otel_obs.sdk.otlp.exporters import log_exporter
 
-    return log_exporter(_url(way, "/v1/logs"))
-
-
-def _url(way: protocol.Way, path: str) -> str:
-    """Where a signal goes over HTTP: a place that was named for it alone is taken as it is."""
-    return way.place if way.is_own else way.place.rstrip("/") + path
+    return log_exporter(protocol.url(way, "/v1/logs"))
 
 
 def _all_within(calls: list[Callable[[], Any]], seconds: float) -> bool:
