@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from opentelemetry.context import Context
-    from opentelemetry.trace import Span, Status
-
     from otel_obs.contract.gates import Gate
     from otel_obs.contract.outcome import Outcome
     from otel_obs.contract.tiers import Tier
@@ -46,7 +43,7 @@ class Words(Protocol):
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
         """As a span's."""
 
-    def set_status(self, status: Status) -> None:
+    def set_status(self, status: Any) -> None:
         """As a span's."""
 
 
@@ -69,11 +66,11 @@ class LateRecorder(Protocol):
 
     def record_late(  # noqa: PLR0917 - positions cost a bot less than names
         self, name: str, describe: Callable[[Any], dict[str, Any]], said: Any, tier: Tier, size: int, start_ns: int,
-        context: Context, /,
+        context: Any, /,
     ) -> None:  # fmt: skip
         """Record a finished span whose attributes are ``describe(said)``, called later, off the bot's thread."""
 
-    def start_late(self, name: str, settle: Callable[[Words], None], start_ns: int, context: Context, /) -> Span:
+    def start_late(self, name: str, settle: Callable[[Words], None], start_ns: int, context: Any, /) -> Any:
         """Start a span; one that records is a ``LateSpan``.
 
         ``settle`` writes down all that was said since the last time. It never raises, and is called from any thread.

@@ -19,10 +19,14 @@ def in_child(call: Callable[[], None]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ShutdownReport:
-    """What ``shutdown()`` could and could not deliver. ``undelivered`` counts drops, refusals and what was unsent."""
+    """What ``shutdown()`` could and could not deliver. ``undelivered`` counts drops, refusals and what was unsent.
+
+    ``journaled`` of those are on disk, for the next start to send.
+    """
 
     produced: int
     delivered: int
+    journaled: int = 0
     seconds: float
     in_time: bool
 
@@ -30,29 +34,6 @@ class ShutdownReport:
     def undelivered(self) -> int:
         """Records that nobody acknowledged."""
         return self.produced - self.delivered
-
-
-class Tally:
-    """Counts of this process; a forked child starts at nothing, as its queues do."""
-
-    def __init__(self) -> None:
-        self._reset()
-        in_child(self._reset)
-
-    def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self.produced = 0
-        self.delivered = 0
-
-    def produce(self) -> None:
-        """Count one record on its way in."""
-        with self._lock:
-            self.produced += 1
-
-    def deliver(self, count: int) -> None:
-        """Count records that the other side acknowledged."""
-        with self._lock:
-            self.delivered += count
 
 
 class Ending:

@@ -11,31 +11,36 @@ import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs, trace
+from opentelemetry.sdk.resources import Resource
 
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.errors import MissingExtraError, SettingError
+from otel_obs.errors import SettingError
 from otel_obs.sdk import protocol
-from otel_obs.sdk.ending import Ending, ShutdownReport, Tally, in_child
+from otel_obs.sdk.ending import Ending, ShutdownReport, in_child
+from otel_obs.sdk.ids import SeededIds
+from otel_obs.sdk.logs import LoggerProvider
+from otel_obs.sdk.recorder.recorder import Recorder
+from otel_obs.sdk.spans import TracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from opentelemetry.sdk._logs.export import LogRecordExporter
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanLimits
-    from opentelemetry.sdk.trace.export import SpanExporter
 
+    from otel_obs.sdk.monitor import Delivery
     from otel_obs.settings import Settings
 
 _log: Final = logging.getLogger("otel_obs")
 _GATES_AND_EXCEPTIONS: Final = 16  # room for events that are no gates
-_FIXED: Final = ("service_name", "endpoint", "ids_seed", "max_queue", "send_interval", "scorecard")  # by the first call
+_FIXED: Final = (  # by the first call
+    "service_name", "endpoint", "ids_seed", "max_queue", "max_queue_bytes", "block", "journal", "journal_max_bytes",
+    "journal_fsync", "journal_sync", "trace_files", "send_interval", "scorecard",
+)  # fmt: skip
 
 
 @dataclass
@@ -47,9 +52,11 @@ class _Process:
     configured: Settings | None = None
     has_ended: bool = False
     is_untouched: bool = False
+    recorder: Recorder | None = None
+    providers: list[Any] = field(default_factory=list)
     flushes: list[Callable[[int], Any]] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
+    each_round: list[Callable[[], None]] = field(default_factory=list)
 
 
 _process: Final = _Process()
@@ -122,10 +129,14 @@ def _set_up(wanted: Settings) -> Settings:
         return replace(wanted, **fixed)
     protocol.tell_what_is_not_spoken(wanted)
     resource = _resource(wanted)
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        _set_up_spans(wanted, resource)
-    if type(_logs.get_logger_provider()).__name__ == "ProxyLoggerProvider":  # OpenTelemetry does not export its name
-        _set_up_logs(wanted, resource)
+    speaks_spans = isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    speaks_logs = type(_logs.get_logger_provider()).__name__ == "ProxyLoggerProvider"  # OpenTelemetry hides its name
+    if speaks_spans or speaks_logs:
+        _process.recorder = recorder = Recorder(wanted, resource, each_round=_process.each_round)
+        if speaks_spans:
+            _set_up_spans(wanted, resource, recorder)
+        if speaks_logs:
+            _set_up_logs(resource, recorder)
     _process.configured = wanted
     atexit.register(shutdown)
     _end_with_worker()
@@ -133,9 +144,25 @@ def _set_up(wanted: Settings) -> Settings:
     return wanted
 
 
+def each_round(call: Callable[[], None]) -> None:
+    """Have the recorder make ``call`` some 20 times a second, from a thread of its own."""
+    _process.each_round.append(call)
+
+
 def _start_in_child() -> None:
     """Start anew in a forked child: another thread of its parent may have held the lock."""
     _process.lock = threading.RLock()
+    recorder = _process.recorder
+    if recorder is not None and not _process.has_ended:
+        own = Resource({semconv.SERVICE_INSTANCE_ID: str(uuid.uuid4())})
+        for provider in _process.providers:
+            provider.resource = provider.resource.merge(own)
+        try:
+            recorder.begin_in_child(_process.providers[0].resource)
+        except Exception as error:  # noqa: BLE001 - a bot's child must start
+            _log.error("Nothing will be recorded in this child: %s", error)
+        for provider in _process.providers:
+            provider.queue = recorder.queue
     if (util := sys.modules.get("multiprocessing.util")) is not None:
         util.register_after_fork(_process, lambda _: _end_with_worker())
 
@@ -150,8 +177,6 @@ def _end_with_worker() -> None:
 
 
 def _resource(wanted: Settings) -> Resource:
-    from opentelemetry.sdk.resources import Resource
-
     given = {semconv.SERVICE_INSTANCE_ID: str(uuid.uuid4())}
     if wanted.service_name:
         given[semconv.SERVICE_NAME] = wanted.service_name
@@ -169,83 +194,32 @@ def span_limits(wanted: Settings) -> SpanLimits:
     return SpanLimits(max_events=wanted.max_gates + _GATES_AND_EXCEPTIONS)
 
 
-def _set_up_spans(wanted: Settings, resource: Resource) -> None:
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    from otel_obs.sdk.delivery import AcknowledgedSpans, CountedSpans
-    from otel_obs.sdk.ids import SeededIds
-    from otel_obs.sdk.spans import TracerProvider
-
+def _set_up_spans(wanted: Settings, resource: Resource, recorder: Recorder) -> None:
     provider = TracerProvider(
         resource=resource,
         ids=SeededIds(wanted.ids_seed) if wanted.ids_seed else None,
         limits=span_limits(wanted),
+        queue=recorder.queue,
     )
-    queue = BatchSpanProcessor(
-        AcknowledgedSpans(partial(span_exporter, wanted), _process.tally),
-        max_queue_size=wanted.max_queue,
-        schedule_delay_millis=max(1.0, wanted.send_interval * 1000),
-        max_export_batch_size=min(wanted.max_queue, 512),
-    )
-    provider.add_span_processor(CountedSpans(_process.tally))
-    provider.add_span_processor(queue)
     if wanted.scorecard != "off":
         from otel_obs.contract.scorecard import Form
         from otel_obs.sdk.scorecards import Scorecards
 
         provider.add_span_processor(Scorecards(Form(wanted.scorecard)))
     trace.set_tracer_provider(provider)
-    _process.flushes.append(provider.force_flush)
-    _process.endings.append(Ending(provider.shutdown))
+    _keep(provider)
 
 
-def _set_up_logs(wanted: Settings, resource: Resource) -> None:
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-
-    from otel_obs.sdk.delivery import AcknowledgedLogs, CountedLogs
-
-    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    queue = BatchLogRecordProcessor(
-        AcknowledgedLogs(partial(_log_exporter, wanted), _process.tally),
-        max_queue_size=wanted.max_queue,
-        schedule_delay_millis=max(1.0, wanted.send_interval * 1000),
-        max_export_batch_size=min(wanted.max_queue, 512),
-    )
-    provider.add_log_record_processor(CountedLogs(_process.tally))
-    provider.add_log_record_processor(queue)
+def _set_up_logs(resource: Resource, recorder: Recorder) -> None:
+    provider = LoggerProvider(resource=resource, queue=recorder.queue)
     _logs.set_logger_provider(provider)
+    _keep(provider)
+
+
+def _keep(provider: TracerProvider | LoggerProvider) -> None:
+    _process.providers.append(provider)
     _process.flushes.append(provider.force_flush)
     _process.endings.append(Ending(provider.shutdown))
-
-
-def span_exporter(wanted: Settings) -> SpanExporter:
-    """The exporter of spans that the settings and OpenTelemetry's variables ask for."""
-    way = protocol.way(wanted, "TRACES")
-    if way.protocol == protocol.GRPC:
-        try:
-            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
-        except ImportError:
-            raise MissingExtraError(f"{protocol.VARIABLE}=grpc", extra="grpc") from None
-        exporter: SpanExporter = GrpcSpanExporter(endpoint=way.place)
-        return exporter
-    from otel_obs.sdk.otlp.exporters import span_exporter
-
-    return span_exporter(protocol.url(way, "/v1/traces"))
-
-
-def _log_exporter(wanted: Settings) -> LogRecordExporter:
-    way = protocol.way(wanted, "LOGS")
-    if way.protocol == protocol.GRPC:
-        try:
-            from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
-        except ImportError:
-            raise MissingExtraError(f"{protocol.VARIABLE}=grpc", extra="grpc") from None
-        exporter: LogRecordExporter = GrpcLogExporter(endpoint=way.place)
-        return exporter
-    from otel_obs.sdk.otlp.exporters import log_exporter
-
-    return log_exporter(protocol.url(way, "/v1/logs"))
 
 
 def _all_within(calls: list[Callable[[], Any]], seconds: float) -> bool:
@@ -267,9 +241,11 @@ def flush(*, within: float | None = None) -> bool:
 
     """
     seconds = settings.active.shutdown_timeout if within is None else within
+    start = time.monotonic()
     milliseconds = max(1, int(seconds * 1000))
     in_time = _all_within([lambda call=call: call(milliseconds) for call in _process.flushes], seconds)  # type: ignore[misc]
-    return in_time and _process.tally.delivered >= _process.tally.produced
+    recorder = _process.recorder
+    return (recorder is None or recorder.flush(start + seconds - time.monotonic())) and in_time
 
 
 def shutdown(*, within: float | None = None) -> ShutdownReport:
@@ -281,20 +257,46 @@ def shutdown(*, within: float | None = None) -> ShutdownReport:
     with _process.lock:
         endings, _process.endings = _process.endings, []
         _process.flushes = []
+        is_first = not _process.has_ended
         _process.has_ended = _process.configured is not None
     start = time.monotonic()
     for ending in endings:
         ending.ask()
     in_time = all(ending.is_done_within(start + seconds - time.monotonic()) for ending in endings)
-    report = ShutdownReport(
-        produced=_process.tally.produced,
-        delivered=_process.tally.delivered,
-        seconds=time.monotonic() - start,
-        in_time=in_time,
-    )
-    if endings and report.undelivered:
+    recorder = _process.recorder
+    if recorder is None:
+        return ShutdownReport(produced=0, delivered=0, seconds=time.monotonic() - start, in_time=in_time)
+    if is_first:
+        in_time = recorder.shutdown(max(0.0, start + seconds - time.monotonic())) and in_time
+    report = _report(recorder, seconds=time.monotonic() - start, in_time=in_time)
+    if is_first and report.undelivered:
         _log.warning(
-            "%d of %d records were not delivered to %s. Is the store or collector running there?",
-            report.undelivered, report.produced, settings.active.endpoint,
+            "%d of %d records were not delivered to %s. Is the store or collector running there?%s",
+            report.undelivered, report.produced, settings.active.endpoint, _where_they_are(report),
         )  # fmt: skip
     return report
+
+
+def _report(recorder: Recorder, *, seconds: float, in_time: bool) -> ShutdownReport:
+    balances = recorder.ledger.read().values()
+    return ShutdownReport(
+        produced=sum(one.produced - one.sampled for one in balances),
+        delivered=sum(one.delivered for one in balances),
+        journaled=recorder.journaled,
+        seconds=seconds,
+        in_time=in_time,
+    )
+
+
+def _where_they_are(report: ShutdownReport) -> str:
+    if not report.journaled:
+        return ""
+    return (
+        f" {report.journaled} of them stand in the journal: the next start of this bot sends them, or "
+        "`otel-obs journal replay`."
+    )
+
+
+def delivery() -> Delivery | None:
+    """Where every record of this process is; None where nothing was set up, or the application has its own SDK."""
+    return None if _process.recorder is None else _process.recorder.delivery()

@@ -1,11 +1,11 @@
-"""The recorder of one process: queue, writer, outbox and sender, made together, ended together, made anew in a child."""
+"""The recorder of one process: queue, writer, outbox and sender, made and ended together, and anew in a child."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_obs.contract import semconv
 from otel_obs.contract.tiers import Tier
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from otel_obs.sdk.frames import Frame
-    from otel_obs.sdk.journal import Departed, Orphan
+    from otel_obs.sdk.journal import Departed, Home, Orphan
     from otel_obs.sdk.ledger import Balance
     from otel_obs.sdk.recorder.writer import Record
     from otel_obs.settings import Settings
@@ -78,9 +78,12 @@ class Recorder:
         self._stated: tuple[int, ...] = ()
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
+        self.journaled = 0  # what the end left on disk
         self._left = 0  # records that died with those that were adopted
         self._writer.start(self.queue)
-        self._sender = Sender(self._outbox, transport, send_interval=wanted.send_interval, waiting=self._waiting)
+        self._sender = Sender(
+            cast("Any", self._outbox), transport, send_interval=wanted.send_interval, waiting=self._waiting
+        )
         if home is not None:
             threading.Thread(target=self._adopt, args=(home,), name="otel_obs adoption", daemon=True).start()
 
@@ -93,7 +96,7 @@ class Recorder:
 
     # What dead processes left ----------------------------------------------------------------------------------------
 
-    def _adopt(self, home: Any) -> None:
+    def _adopt(self, home: Home) -> None:
         try:
             root = root_of(self._wanted)
             while root is not None and home is self._home:
@@ -104,7 +107,7 @@ class Recorder:
                     self._outbox.adopt(orphan)
                 if len(found) < _MOST_ORPHANS:
                     return
-        except Exception:  # a bot must start, whatever others left
+        except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
 
     # What it tells of itself -----------------------------------------------------------------------------------------
@@ -189,6 +192,7 @@ class Recorder:
         is_kept = self._home is not None and self._outbox.standing().state == "on"
         self._sender.shutdown(max(0.0, deadline - time.monotonic()), attempts=1 if is_kept else None)
         is_delivered = not self._waiting() and in_time
+        self.journaled = self._waiting() if is_kept else 0
         self._outbox.close()
         if self._home is not None:
             self._home.close(is_delivered=is_delivered)

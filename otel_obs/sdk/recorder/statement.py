@@ -36,21 +36,24 @@ def statement(
     """
     now = time.time_ns()
     scope = ScopeRecord(ResourceRecord(dict(resource)), semconv.SCOPE)
-    records = [
-        LogRecord(
-            scope, now, now, None, _told(tier, balance, waiting.get(tier, 0), has_ended, kill_switch), STREAM,
-            SeverityNumber.INFO.value, "INFO",
-        )
-        for tier, balance in balances.items()
-        if balance.produced
-    ]  # fmt: skip
+
+    def record(tier: Tier, balance: Balance) -> LogRecord:
+        told = _told(tier, balance, waiting.get(tier, 0), has_ended=has_ended, kill_switch=kill_switch)
+        return LogRecord(scope, now, now, None, told, STREAM, SeverityNumber.INFO.value, "INFO")
+
+    records = [record(tier, balance) for tier, balance in balances.items() if balance.produced]
     if not records:
         return None
     return Frame("logs", Tier.DURABLE, len(records), (), now, encode_logs(records))
 
 
 def _told(
-    tier: Tier, balance: Balance, waiting: int, has_ended: bool, kill_switch: bool  # noqa: FBT001 - as they are told
+    tier: Tier,
+    balance: Balance,
+    waiting: int,
+    *,
+    has_ended: bool,
+    kill_switch: bool,
 ) -> dict[str, Any]:
     return {
         semconv.EVENT_NAME: STREAM,
