@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
 _FAILURES_UNTIL_TOLD: Final = 2  # one is often a connection that was closed while it was not used
 _MOST_REASONS: Final = 16
+_TOLD_EVERY: Final = 300.0  # seconds
 _log: Final = logging.getLogger("otel_obs")
 
 
 class News:
-    """One line for each turn of events, not for each attempt."""
+    """One line for each turn of events, not for each attempt; of one that comes and goes, one in five minutes."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
+        self._told_at: dict[str, float] = {}
         self._reasons: set[str] = set()
 
     def failed(self, place: str, reply: Reply, *, failures: int, now: float) -> None:
@@ -26,7 +28,9 @@ class News:
         about = place if reply.fix else _origin(place)
         if about in self._since or (failures < _FAILURES_UNTIL_TOLD and not reply.fix):
             return
-        self._since[about] = now
+        if now - self._told_at.get(about, -_TOLD_EVERY) < _TOLD_EVERY:
+            return
+        self._since[about] = self._told_at[about] = now
         _log.warning(
             "%s does not take what is sent: %s. It is tried again, and what waits is kept. %s",
             about, reply.told, reply.fix or "Is the store or collector running there?",

@@ -307,7 +307,7 @@ def test_its_own_requests_are_neither_traced_nor_logged(
 
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_the_receiver_does_in_whatever_order_every_record_is_delivered_or_set_aside_with_its_reason(
-    *, sending: Start, outbox: Any, receiver: Any, bot: Any, kit: Any, seed: int
+    *, sending: Start, outbox: Any, receiver: Any, bot: Any, kit: Any, seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     dice = random.Random(seed)
     poison: set[tuple[str, int]] = set()
@@ -343,3 +343,4 @@ def test_whatever_the_receiver_does_in_whatever_order_every_record_is_delivered_
     adds_up(bot, outbox, receiver)
     assert outbox.set_aside == poison
     assert all(told for _, _, told in outbox.refused)
+    assert sum("does not take what is sent" in text for text in caplog.messages) <= 1
