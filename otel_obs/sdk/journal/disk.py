@@ -29,7 +29,7 @@ CHEAPER: Final = {
     Tier.BEST_EFFORT: (),
 }
 _SELDOM: Final = 60.0  # seconds between two logs of one fault
-_AROUND: Final = 512  # bytes of a frame's head, header and settlement, about
+_AROUND: Final = 1536  # bytes of a frame's head and header, and room for what becomes of it, about
 _FAULTS: Final = {
     Loss.DISK_FULL: "its disk is full. Make room there",
     Loss.UNWRITABLE: "it cannot be written. Make the directory writable",

@@ -29,6 +29,8 @@ _PACKED: Final = ".otlp.gz"
 _SETTLED: Final = ".ack"
 _NAME: Final = re.compile(rf"({'|'.join(Tier)})-(\d+)\.otlp(\.gz)?")
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_RESERVE: Final = 1024  # bytes at once
 _GONE: Final = "the file was removed while it was written"
 
 
@@ -85,6 +87,7 @@ class Segment:
         self.frames = 0
         self.is_dirty = False
         self._file: int | None = None
+        self._settled_at = self._reserved = 0  # bytes of the file beside it: written, and there
 
     @property
     def is_packed(self) -> bool:
@@ -121,6 +124,7 @@ class Segment:
         file = os.fstat(self._file)
         if not file.st_nlink:
             raise FileNotFoundError(errno.ENOENT, _GONE, str(self.path))
+        self._reserve()
         buffers, checksum = framing.packed(frame, confirmed=confirmed)
         whole = sum(map(len, buffers))
         written = 0
@@ -164,20 +168,39 @@ class Segment:
 
         """
         content = settling.packed(settled)
-        file = os.open(self.settled_path, _APPEND, 0o600)
+        file = os.open(self.settled_path, _WRITE, 0o600)
         try:
-            before = os.fstat(file).st_size
-            if before % settling.SIZE:  # what a kill left half written must not shift all that follows
-                os.ftruncate(file, before - before % settling.SIZE)
-            if os.write(file, content) != len(content):
+            if os.pwrite(file, content, self._settled_at) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.settled_path))
         finally:
             os.close(file)
-        self.size += len(content)
+        self._settled_at += len(content)
+        self._grow(self._settled_at)
+
+    def _reserve(self) -> None:
+        """Make room for what will become of one frame more, so that a disk that is full then cannot hinder that.
+
+        Else frames that were delivered meanwhile would be counted twice after a kill.
+        """
+        if (self.frames + 2) * settling.SIZE <= self._reserved:
+            return
+        file = os.open(self.settled_path, _WRITE, 0o600)
+        try:
+            if os.pwrite(file, bytes(_RESERVE), self._reserved) != _RESERVE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.settled_path))
+        finally:
+            os.close(file)
+        self._grow(self._reserved + _RESERVE)
+
+    def _grow(self, reserved: int) -> None:
+        self.size += max(0, reserved - self._reserved)
+        self._reserved = max(self._reserved, reserved)
 
     def settled(self) -> list[settling.Settled]:
         """What became of its frames so far, oldest first. Raises OSError."""
-        return list(settling.read(settled_beside(self.path)))
+        content = settled_beside(self.path)
+        self._settled_at, self._reserved = settling.end(content), len(content)
+        return list(settling.read(content))
 
     def read(self, entry: Entry, content: Callable[[Segment], bytes]) -> bytes | None:
         """The body of an entry; None where its bytes are not what was written. ``content`` reads a packed segment.
@@ -216,7 +239,8 @@ class Segment:
         with suppress(OSError):
             self.settled_path.unlink(missing_ok=True)
             before.unlink(missing_ok=True)
-        self.path, self.size = after, squeezed
+        self.path, self.size, self.frames = after, squeezed, 0
+        self._settled_at = self._reserved = 0
 
     def handle(self) -> int | None:
         """A file descriptor of its own for who forces it to the disk; to be closed by them."""

@@ -43,6 +43,15 @@ def _one(settled: Settled) -> bytes:
     return record + _CHECK.pack(zlib.crc32(record))
 
 
+def end(content: bytes) -> int:
+    """Where the next is to be written: behind the last that is whole. Room that is reserved holds zeros."""
+    last = 0
+    for at in range(0, len(content) - SIZE + 1, SIZE):
+        if _CHECK.unpack_from(content, at + _RECORD.size)[0] == zlib.crc32(content[at : at + _RECORD.size]):
+            last = at + SIZE
+    return last
+
+
 def read(content: bytes) -> Iterator[Settled]:
     """Those that are whole; a torn one at the end, or a damaged one, is as if it had not been written."""
     for at in range(0, len(content) - SIZE + 1, SIZE):
