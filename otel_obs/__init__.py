@@ -35,6 +35,7 @@ from otel_obs.instrument.record import Stage, Trace
 
 if TYPE_CHECKING:
     from otel_obs.sdk import ShutdownReport
+    from otel_obs.sdk.monitor import Delivery
     from otel_obs.settings import Settings
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "current_trace",
     "decide",
     "decision",
+    "delivery",
     "emit",
     "fill",
     "flush",
@@ -89,14 +91,28 @@ def configure(
 
     """
     from otel_obs import sdk
+    from otel_obs.health.process import process
     from otel_obs.instrument.source import Source, using
 
+    sdk.each_round(process.drain)
     resolved = sdk.configure(
         service_name=service_name, endpoint=endpoint, enabled=enabled, strict=strict, ids_seed=ids_seed, **more
     )
     using.take(Source())  # what the SDK set up may offer more than OpenTelemetry's API
-    health.start(resolved)
+    if sdk.delivery() is not None:
+        process.be_drained()
+    health.start(resolved, delivery=sdk.delivery)
     return resolved
+
+
+def delivery() -> Delivery | None:
+    """Where every record of this process is: produced, delivered, waiting, dropped and why; None before configure().
+
+    ``print(obs.delivery())`` shows one screen.
+    """
+    from otel_obs import sdk
+
+    return sdk.delivery()
 
 
 def flush(*, within: float | None = None) -> bool:

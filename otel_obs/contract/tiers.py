@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
 
 class Tier(StrEnum):
@@ -14,15 +14,13 @@ class Tier(StrEnum):
 
     place: int
 
-    def __new__(cls, value: str, place: int) -> Self:
-        tier = str.__new__(cls, value)
-        tier._value_ = value
-        tier.place = place
-        return tier
+    DURABLE = "durable"
+    STANDARD = "standard"
+    BEST_EFFORT = "best_effort"
 
-    DURABLE = "durable", 0
-    STANDARD = "standard", 1
-    BEST_EFFORT = "best_effort", 2
+
+for _place, _tier in enumerate(Tier):
+    _tier.place = _place
 
 
 class Loss(StrEnum):

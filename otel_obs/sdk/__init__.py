@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from otel_obs.sdk.ending import ShutdownReport
-from otel_obs.sdk.setup import configure, flush, shutdown
+from otel_obs.sdk.setup import configure, delivery, each_round, flush, shutdown
 
-__all__ = ["ShutdownReport", "configure", "flush", "shutdown"]
+__all__ = ["ShutdownReport", "configure", "delivery", "each_round", "flush", "shutdown"]

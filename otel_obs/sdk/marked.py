@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from otel_obs.contract import semconv
 from otel_obs.errors import MissingExtraError
 from otel_obs.sdk import protocol
-from otel_obs.sdk.setup import span_exporter
+from otel_obs.sdk.otlp.exporters import span_exporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def send_marked(wanted: Settings) -> Sent:
 
     with _listening() as told:
         try:
-            exporter = span_exporter(wanted)
+            exporter = span_exporter(protocol.url(protocol.way(wanted, "TRACES"), "/v1/traces"))
         except MissingExtraError:
             raise
         except Exception as error:  # noqa: BLE001 - a variable that the exporter cannot use, as a bot would be told

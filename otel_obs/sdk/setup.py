@@ -146,7 +146,8 @@ def _set_up(wanted: Settings) -> Settings:
 
 def each_round(call: Callable[[], None]) -> None:
     """Have the recorder make ``call`` some 20 times a second, from a thread of its own."""
-    _process.each_round.append(call)
+    if call not in _process.each_round:
+        _process.each_round.append(call)
 
 
 def _start_in_child() -> None:
