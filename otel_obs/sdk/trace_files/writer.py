@@ -147,7 +147,7 @@ class TraceFiles:
                 records=self._records,
                 dropped=dict(self._dropped),
                 waiting=self._waiting,
-                last_error=f"{self._error.strerror}: {self._error.filename}" if self._error else "",
+                last_error=(self._error.strerror or str(self._error)) if self._error else "",
             )
 
     def close(self, within: float) -> Standing:
@@ -179,14 +179,17 @@ class TraceFiles:
             self._tell_drops()
 
     def _step(self, *, is_last: bool) -> None:
-        while self._drain():
+        has_more = True
+        while has_more:
+            has_more = self._drain()
             self._ready += self._gathering.due(time.monotonic())
+            if is_last and not has_more:
+                self._ready += self._gathering.everything()
             self._make_room()
             self._write(is_last=is_last)
-        self._ready += self._gathering.everything() if is_last else self._gathering.due(time.monotonic())
-        self._write(is_last=is_last)
 
     def _drain(self) -> bool:
+        """Gather some of what was taken; whether there is more."""
         now = time.monotonic()
         for _ in range(_AT_ONCE):
             with self._lock:

@@ -105,8 +105,8 @@ def told(said: ModuleType) -> Any:
 def names_of_ours(said: ModuleType) -> Any:
     """Attributes that a document has members for, of any type."""
     known = ["decision.what", "decision.inputs", "decision.confidence", "decision.outcome", "gate.name", "gate.verdict",
-             "gate.observed", "gate.duration_ms", "trace.name", "trace.evidence", "stage.name", "order.id", "order.price",
-             "otel_obs.seq", "otel_obs.tier", "event.name"]  # fmt: skip
+             "gate.observed", "gate.duration_ms", "trace.name", "trace.evidence", "stage.name", "order.id",
+             "order.price", "otel_obs.seq", "otel_obs.tier", "event.name"]  # fmt: skip
     maps = st.sampled_from(['{"a": NaN}', '{"a": 1e999}', "[1]", "{}", "{", '"a"', "[" * 2000 + "]" * 2000, "9" * 5000])
     return st.dictionaries(st.sampled_from(known), said.values | maps, max_size=8)
 
