@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "report": "report:report",
     "tail": "tail:tail",
     "scorecard": "scorecard:scorecard",
+    "import": "importing:import_files",
     "store": "upkeep:store",
     "migrate": "migrate:migrate",
     "demo": "demo:demo",
