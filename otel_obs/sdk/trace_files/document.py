@@ -6,6 +6,7 @@ import base64
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract import semconv
@@ -83,7 +84,12 @@ def title(gathered: Gathered) -> str:
 def moment(time_ns: int) -> str:
     """A time as ISO has it, to the nanosecond."""
     seconds, rest = divmod(within(time_ns, MASK_64), _SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 # ---- spans
@@ -93,14 +99,21 @@ def _members(said: Mapping[str, Any], members: Sequence[Member]) -> tuple[dict[s
     """What is told by members of their own, in their order, and everything else."""
     left = dict(said)
     found: dict[str, Any] = {}
-    for member in members:
-        if not member.attribute or member.attribute not in left:
-            continue
-        value = _of_kind(member.type, left[member.attribute])
-        if value is not None:
-            del left[member.attribute]
-            found[member.name] = value
+    for name, kind, attribute in _TELLING[id(members)]:
+        if attribute in left:
+            value = left[attribute]
+            if kind != "string" or type(value) is not str:
+                value = _of_kind(kind, value)
+            if value is not None:
+                del left[attribute]
+                found[name] = value
     return found, {words(name): _shown(value) for name, value in left.items()}
+
+
+_TELLING: Final = {  # by identity: what a table's members are called, and which attributes they tell
+    id(members): [(member.name, member.type, member.attribute) for member in members if member.attribute]
+    for members in shape.OBJECTS.values()
+}
 
 
 def _of_kind(kind: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind
@@ -128,6 +141,8 @@ def _of_kind(kind: str, value: Any) -> Any:  # noqa: PLR0911 - one return for ea
 
 def _shown(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one return for each kind
     """Any value as JSON has it."""
+    if type(value) is str:
+        return value
     match value:
         case None | bool() | str():
             return value

@@ -68,3 +68,26 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no disk can be mounted here: {made.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
+def frozen_disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], object]]]:
+    """A file system on which every write hangs, until what is given beside it is called."""
+    image, place = tmp_path / "image", tmp_path / "frozen"
+    place.mkdir()
+    image.write_bytes(bytes(8 << 20))
+    for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop", image, place], ["fsfreeze", "-f", place]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        if done.returncode:
+            subprocess.run(["umount", place], capture_output=True, check=False)
+            pytest.skip(f"no disk can be frozen here: {done.stderr.strip()}")
+
+    def thaw() -> None:
+        subprocess.run(["fsfreeze", "-u", place], capture_output=True, check=False)
+
+    yield place, thaw
+    thaw()
+    subprocess.run(["umount", "--lazy", place], check=True)
