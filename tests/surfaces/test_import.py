@@ -166,6 +166,20 @@ def test_delivery_first_and_files_later_is_the_same(said: Said, tree: Path, stor
     assert len(delivered["decisions"]) == 25
 
 
+def test_the_exact_part_of_a_document_is_otlp_json_that_a_receiver_takes_as_it_is(
+    said: Said, tree: Path, store: Server
+) -> None:
+    _cli(tree, "--endpoint", endpoint(store))
+    imported = rows(store)
+    assert len(imported["otel_traces"]) == len(said[0])
+    for path in tree.glob("*.json"):
+        exact = json.loads(path.read_bytes())["otlp"]
+        for signal, part in (("traces", "resourceSpans"), ("logs", "resourceLogs")):
+            sent = requests.post(f"{endpoint(store)}/v1/{signal}", json={part: exact[part]}, timeout=60)
+            assert sent.status_code == 200, sent.text
+    assert rows(store) == imported
+
+
 def test_what_is_piped_in_is_read_packed_or_not_pretty_or_not(tree: Path) -> None:
     whole = b"".join(path.read_bytes() for path in sorted(tree.glob("*.json")))
     count = len(list(tree.glob("*.json")))
@@ -238,6 +252,17 @@ def test_a_busy_receiver_is_asked_again_with_the_bot_s_own_headers_and_a_refusal
     told = _cli(tree / "0.json", "--endpoint", url, code=1).stderr
     assert "answers 401" in told
     assert "0 spans and 0 log records had been sent before" in told
+
+
+def test_a_record_that_the_receiver_does_not_want_is_found_and_costs_no_other(tree: Path, receiver: Any) -> None:
+    url = f"http://127.0.0.1:{receiver.server_port}"
+    spans = json.loads(_cli(tree / "0.json", "--dry-run", "--json").stdout)["spans"]
+    assert spans > 1
+    receiver.answers = [(400, {})] * spans + [(200, {})] * 100  # all, then ever fewer of them, at last one
+    answer = json.loads(_cli(tree / "0.json", "--endpoint", url, "--json", code=1).stdout)
+    assert 0 < answer["refused"] < spans
+    assert "answers 400" in answer["refusals"][0]
+    assert answer["requests"] >= 1
 
 
 def test_what_is_asked_wrongly_is_told_before_anything_is_sent(tmp_path: Path) -> None:

@@ -134,8 +134,9 @@ class TraceFiles:
 
     def _leave(self, records: Sequence[SpanRecord | LogRecord], reason: Loss) -> None:
         self._dropped[reason] += len(records)
-        if len(self._losers) < _MOST_LOSERS:
-            self._losers.update(record.trace_id for record in records[:_MOST_LOSERS])
+        if len(self._losers) > _MOST_LOSERS:
+            self._losers.clear()
+        self._losers.update(record.trace_id for record in records[:_MOST_LOSERS])
 
     def standing(self) -> Standing:
         """How it stands."""
@@ -253,7 +254,13 @@ class TraceFiles:
         day, stem = place(one)
         for directory in (self._directory, service):
             made(directory)
-        publish(made(service / day), stem, ".json", lambda handle: write_all(handle, content))
+        for is_last_try in (False, True):
+            try:
+                publish(made(service / day), stem, ".json", lambda handle: write_all(handle, content))
+                break
+            except FileNotFoundError:  # a day that was just packed, or a tree that was just removed
+                if is_last_try:
+                    raise
         self._bytes += len(content)
         if service not in self._services or self._bytes * 10 > self._max_bytes:
             self._bytes = 0
@@ -296,8 +303,11 @@ class TraceFiles:
     # ---- on another thread
 
     def _keep_tidy(self) -> None:
-        from otel_obs.sdk.trace_files.upkeep import Upkeep
-
+        try:
+            from otel_obs.sdk.trace_files.upkeep import Upkeep
+        except ImportError as error:  # no fcntl: not a Unix
+            self._tell("untidy", "Trace files are neither packed nor removed on this system: %s", error)
+            return
         upkeep = Upkeep(keep_days=self._keep_days, max_bytes=self._max_bytes, stop=self._stop)
         while not self._stop.is_set():
             self._tidy.wait(_EACH_HOUR)
@@ -307,6 +317,8 @@ class TraceFiles:
                     if not self._stop.is_set():
                         upkeep.run(service)
                 except Exception as error:  # noqa: BLE001 - what cannot be tidied is tried again in an hour
+                    if self._stop.is_set():
+                        return
                     self._tell("untidy", "Old trace files in %s could not be packed or removed: %s", service, error)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from rich.console import Console
@@ -17,7 +17,7 @@ from otel_obs.sdk.otlp import encode_logs, encode_spans
 from otel_obs.surfaces.cli import render
 from otel_obs.surfaces.cli.exits import FAILED
 from otel_obs.surfaces.cli.importing.files import Broken, documents, found
-from otel_obs.surfaces.cli.importing.posting import Receiver
+from otel_obs.surfaces.cli.importing.posting import Receiver, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from otel_obs.sdk.frames import Signal
     from otel_obs.sdk.otlp import LogRecord, SpanRecord
 
+    R = TypeVar("R", SpanRecord, LogRecord)
+
 _AT_ONCE: Final = 500  # records of one request
+_MOST_BYTES: Final = 4 << 20  # of one request; receivers take more, and few take without end
+_MOST_REASONS: Final = 5
 
 
 @dataclass
@@ -105,26 +109,43 @@ class _Sending:
         """Post what is gathered."""
         spans, self._spans = self._spans, []
         logs, self._logs = self._logs, []
-        for first in range(0, len(spans), _AT_ONCE):
-            part = spans[first : first + _AT_ONCE]
-            self._post("traces", encode_spans(part))
-            self._run.spans += len(part)
-        for first in range(0, len(logs), _AT_ONCE):
-            these = logs[first : first + _AT_ONCE]
-            self._post("logs", encode_logs(these))
-            self._run.log_records += len(these)
+        self._send("traces", spans, encode_spans)
+        self._send("logs", logs, encode_logs)
+        self._run.spans += len(spans)
+        self._run.log_records += len(logs)
 
-    def _post(self, signal: Signal, body: bytes) -> None:
-        if self._receiver is None:
+    def _send(self, signal: Signal, records: list[R], encode: Callable[[list[R]], bytes]) -> None:
+        """Post records; those that are too many at once, or refused, by halves, down to the one that is to blame."""
+        if self._receiver is None or not records:
             return
+        body = encode(records) if len(records) <= _AT_ONCE else b""
+        if body and (len(body) <= _MOST_BYTES or len(records) == 1):
+            try:
+                self._post(self._receiver, signal, body)
+            except RefusedError as error:
+                if len(records) == 1:
+                    self._refuse(1, error.what)
+                    return
+            else:
+                return
+        middle = len(records) // 2
+        self._send(signal, records[:middle], encode)
+        self._send(signal, records[middle:], encode)
+
+    def _post(self, receiver: Receiver, signal: Signal, body: bytes) -> None:
         try:
-            refused, why = self._receiver.post(signal, body)
+            refused, why = receiver.post(signal, body)
+        except RefusedError:
+            raise
         except UnansweredError as error:
             sent = f"{self._run.spans} spans and {self._run.log_records} log records had been sent before."
             raise UnansweredError(f"{error.what} {sent}", fix=error.fix) from error
         self._run.requests += 1
-        self._run.refused += refused
-        if why and why not in self._run.refusals:
+        self._refuse(refused, why)
+
+    def _refuse(self, count: int, why: str) -> None:
+        self._run.refused += count
+        if why and why not in self._run.refusals and len(self._run.refusals) < _MOST_REASONS:
             self._run.refusals.append(why)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from otel_obs.sdk.frames import Signal
     from otel_obs.settings import Settings
 
+_POISON: Final = frozenset({400, 413, 422})  # something in the body is to blame
 _TRIES: Final = 6
 _SECONDS: Final = 30.0
 _LONGEST_PAUSE: Final = 30.0
@@ -23,11 +24,16 @@ _SHOWN: Final = 300
 _SIGNALS: Final[dict[Signal, str]] = {"traces": "TRACES", "logs": "LOGS"}
 
 
+class RefusedError(UnansweredError):
+    """The receiver understood, and does not want this request: its size, or something in it, is to blame."""
+
+
 class Receiver:
     """Where a bot would send to, spoken to over HTTP, with OpenTelemetry's variables for headers and certificates.
 
     Raises:
-        UnansweredError: from ``post``: nobody answers there, or the answer is a refusal.
+        UnansweredError: from ``post``: nobody answers there, or whoever does wants nothing from us.
+        RefusedError: from ``post``: it does not want this request.
 
     """
 
@@ -60,6 +66,8 @@ class Receiver:
                 if answer.status_code == _OK:
                     return _refused(signal, answer.content)
                 problem = f"{url} answers {answer.status_code}: {_words(answer)}"
+                if answer.status_code in _POISON:
+                    raise RefusedError(problem)
                 if answer.status_code not in _BUSY:
                     break
                 pause = _retry_after(answer.headers.get("Retry-After", ""), pause)
