@@ -90,6 +90,16 @@ def test_what_no_document_can_hold_at_once_is_written_in_parts_and_none_of_it_is
     adds_up(files, 7_001)
 
 
+def test_a_trace_of_which_records_were_dropped_says_so(bot: Any, tmp_path: Path) -> None:
+    files = TraceFiles(tmp_path)
+    _, decision, root = bot.cycle()
+    files.take([root, *[decision._replace(span_id=10_000 + number) for number in range(9_000)]])
+    now = files.close(120)
+    assert now.dropped[Loss.QUEUE_FULL] > 0
+    assert any("records_lost" in one.get("incomplete_because", ()) for one in documents(tmp_path).values())
+    adds_up(files, 9_001)
+
+
 def test_the_bot_never_waits_for_a_disk_that_hangs_and_every_drop_is_counted(
     bot: Any, frozen_disk: tuple[Path, Callable[[], object]]
 ) -> None:
