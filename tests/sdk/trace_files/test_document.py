@@ -57,11 +57,12 @@ def plain(value: Any) -> Any:
 
 def origins(said: ModuleType) -> Any:
     """Some who speak, equal and not."""
-    flat = said.flat.map(plain)
+    flat = st.sampled_from([{}, {"a": 1}, {"a": True}, {"a": 1.0}]) | said.flat.map(plain)
+    few = st.sampled_from(["", "otel_obs"])
     resources = st.lists(st.builds(ResourceRecord, flat, said.url), min_size=1, max_size=3)
     return resources.flatmap(
         lambda known: st.lists(
-            st.builds(ScopeRecord, st.sampled_from(known), said.words, said.words, said.url, flat),
+            st.builds(ScopeRecord, st.sampled_from(known), few | said.words, few, said.url, flat),
             min_size=1, max_size=4,
         )
     )  # fmt: skip
