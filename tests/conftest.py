@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(autouse=True)
+def _journals_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test starts keeps its journal with the test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture(scope="session")
 def beside() -> Callable[[str], ModuleType]:
     """Load a module by its path under tests/."""

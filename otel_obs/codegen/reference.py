@@ -10,6 +10,7 @@ from otel_obs.codegen.metrics import metrics
 from otel_obs.codegen.pages import page as _page
 from otel_obs.codegen.pages import table as _table
 from otel_obs.codegen.questions import stub
+from otel_obs.codegen.trace_document import schema
 from otel_obs.contract import gates, outcome, semconv
 from otel_obs.contract.streams import STREAMS
 from otel_obs.reports.registry import REPORTS
@@ -137,6 +138,7 @@ FILES: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/settings.md": settings,
     "docs/reference/reports.md": reports,
     "docs/reference/metrics.md": metrics,
+    "docs/reference/trace-document.schema.json": schema,
     "otel_obs/query/questions.pyi": stub,
     **alerts(),
 }

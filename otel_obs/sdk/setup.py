@@ -39,7 +39,8 @@ _log: Final = logging.getLogger("otel_obs")
 _GATES_AND_EXCEPTIONS: Final = 16  # room for events that are no gates
 _FIXED: Final = (  # by the first call
     "service_name", "endpoint", "ids_seed", "max_queue", "max_queue_bytes", "block", "journal", "journal_max_bytes",
-    "journal_fsync", "journal_sync", "trace_files", "send_interval", "scorecard",
+    "journal_fsync", "journal_sync", "trace_files", "trace_files_keep_days", "trace_files_max_bytes", "send_interval",
+    "scorecard",
 )  # fmt: skip
 
 

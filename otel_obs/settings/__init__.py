@@ -182,6 +182,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         doc="A directory where each finished trace is also written as one JSON document; empty writes none.",
     ),
     Setting(
+        name="trace_files_keep_days",
+        variables=("OTEL_OBS_TRACE_FILES_KEEP_DAYS",),
+        parse=parse.count,
+        default=30,
+        doc="Days that those documents are kept, counted from when they were written.",
+    ),
+    Setting(
+        name="trace_files_max_bytes",
+        variables=("OTEL_OBS_TRACE_FILES_MAX_BYTES",),
+        parse=parse.size,
+        default=1 << 30,
+        doc="Most bytes of one bot's documents; beyond it the oldest are removed.",
+    ),
+    Setting(
         name="send_interval",
         variables=("OTEL_OBS_SEND_INTERVAL",),
         parse=parse.seconds,
@@ -307,6 +321,8 @@ class Settings:
     journal_fsync: str = "never"
     journal_sync: bool = False
     trace_files: str = ""
+    trace_files_keep_days: int = 30
+    trace_files_max_bytes: int = 1 << 30
     send_interval: float = 1.0
     shutdown_timeout: float = 5.0
     scorecard: str = "off"

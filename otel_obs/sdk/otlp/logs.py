@@ -24,7 +24,7 @@ _span_id: Final = Struct(">2sQ").pack
 
 def encode_logs(records: Iterable[LogRecord], *, pause: Callable[[], None] = hold_on) -> bytes:
     """The body of a request with these log records, grouped by resource and scope; else as ``encode_spans``."""
-    return enveloped(records, encode=_log, mend=_mended, pause=pause)
+    return enveloped(records, encode=_log, mend=mended, pause=pause)
 
 
 def _log(record: LogRecord) -> bytes:
@@ -54,7 +54,8 @@ def _log(record: LogRecord) -> bytes:
     return b"".join(parts)
 
 
-def _mended(record: LogRecord) -> LogRecord:
+def mended(record: LogRecord) -> LogRecord:
+    """The record with every field within its range."""
     return record._replace(
         time_ns=within(record.time_ns, MASK_64),
         observed_ns=within(record.observed_ns, MASK_64),

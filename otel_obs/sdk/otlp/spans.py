@@ -33,7 +33,7 @@ def encode_spans(records: Iterable[SpanRecord], *, pause: Callable[[], None] = h
     ``pause`` is called every few spans: ``GiveWay()`` keeps a bot's thread from waiting while a background thread
     encodes. Nothing is raised for what a record holds; ``wire.altered`` counts what could not be sent as it was.
     """
-    return enveloped(records, encode=_span, mend=_mended, pause=pause)
+    return enveloped(records, encode=_span, mend=mended, pause=pause)
 
 
 class _Names(Remembered):
@@ -115,7 +115,8 @@ def _status(code: int, description: str) -> bytes:
     return field(b"\x7a", said + b"\x18" + uint32(code) if code else said)
 
 
-def _mended(record: SpanRecord) -> SpanRecord:
+def mended(record: SpanRecord) -> SpanRecord:
+    """The record with every field within its range."""
     return record._replace(
         trace_id=within(record.trace_id, MASK_128),
         span_id=within(record.span_id, MASK_64),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_obs.contract import semconv
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from otel_obs.sdk.frames import Frame
     from otel_obs.sdk.journal import Departed, Home, Orphan
     from otel_obs.sdk.ledger import Balance
-    from otel_obs.sdk.recorder.writer import Record
+    from otel_obs.sdk.trace_files import TraceFiles
     from otel_obs.settings import Settings
 
 _log: Final = logging.getLogger("otel_obs")
@@ -37,7 +38,7 @@ _MOST_ORPHANS: Final = 64
 
 
 class Recorder:
-    """``also`` are told of all records as they are encoded, ``each_round`` is called some 20 times a second.
+    """``each_round`` is called some 20 times a second, in the writer's thread.
 
     Raises:
         MissingExtraError: gRPC was asked for, and is not installed.
@@ -50,11 +51,10 @@ class Recorder:
         wanted: Settings,
         resource: Resource,
         *,
-        also: Sequence[Callable[[Sequence[Record]], None]] = (),
         each_round: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._wanted = wanted
-        self._also, self._each_round = also, each_round
+        self._each_round = each_round
         self._begin(resource)
 
     def _begin(self, resource: Resource) -> None:
@@ -68,8 +68,12 @@ class Recorder:
             if home
             else Outbox(self.ledger, directory=None, most_bytes=0, most_memory=wanted.max_queue_bytes)
         )
+        self._files = files = _trace_files(wanted)
         self._writer = Writer(
-            self.ledger, self._outbox.put, also=self._also, each_round=(*self._each_round, self._state_if_due)
+            self.ledger,
+            self._outbox.put,
+            also=() if files is None else (files.take,),
+            each_round=(*self._each_round, self._state_if_due),
         )
         self.queue = Queue(
             self.ledger, self._writer.write_one, most=wanted.max_queue, most_bytes=wanted.max_queue_bytes,
@@ -194,9 +198,22 @@ class Recorder:
         is_delivered = not self._waiting() and in_time
         self.journaled = self._waiting() if is_kept else 0
         self._outbox.close()
+        if self._files is not None:
+            self._files.close(max(0.1, deadline - time.monotonic()))
         if self._home is not None:
             self._home.close(is_delivered=is_delivered)
         return time.monotonic() <= deadline
+
+
+def _trace_files(wanted: Settings) -> TraceFiles | None:
+    if not wanted.trace_files:
+        return None
+    from otel_obs.sdk.trace_files import TraceFiles
+
+    return TraceFiles(
+        Path(wanted.trace_files).expanduser(), keep_days=wanted.trace_files_keep_days,
+        max_bytes=wanted.trace_files_max_bytes,
+    )  # fmt: skip
 
 
 def _last_word(departed: Departed) -> Frame | None:

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "tail": "tail:tail",
     "scorecard": "scorecard:scorecard",
     "journal": "journal:journal",
+    "import": "importing:import_files",
     "store": "upkeep:store",
     "migrate": "migrate:migrate",
     "demo": "demo:demo",
