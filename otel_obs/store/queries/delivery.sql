@@ -133,15 +133,20 @@ SELECT
     statement.6 AS sampled,
     JSONExtractKeysAndValues(statement.7, 'UInt64') AS untaken,
     JSONExtractKeysAndValues(statement.8, 'UInt64') AS lost,
-    statement.9 AS ended,
+    multiIf(
+        isNull(numbered), '',
+        statement.9, 'ended',
+        statement.1 < {to:DateTime64(9, 'UTC')} - toIntervalMinute(15), 'silent',
+        'running') AS process,
     statement.10 AS kill_switch,
     statement.11 AS defects,
     pieces,
+    {gaps:UInt64} AS most_gaps,
     toUInt64(0) AS not_numbered
 FROM arrivals
 LEFT JOIN told USING (service, instance, tier)
 UNION ALL
-SELECT toString(service), NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, [], [], false, false, [], [], sum(records)
+SELECT toString(service), NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, [], [], '', false, [], [], 0, sum(records)
 FROM
 (
     SELECT ServiceName AS service, count() AS records
