@@ -1149,7 +1149,7 @@ CREATE TABLE IF NOT EXISTS otel.delivered_numbers_local ON CLUSTER 'pair'
     tier LowCardinality(String) CODEC(ZSTD(1)),
     chunk UInt64 CODEC(ZSTD(1)),
     offsets AggregateFunction(groupBitmap, UInt32) CODEC(ZSTD(1)),
-    first_arrival SimpleAggregateFunction(min, DateTime('UTC')) CODEC(ZSTD(1)),
+    first_came SimpleAggregateFunction(min, DateTime('UTC')) CODEC(ZSTD(1)),
     ingested_at SimpleAggregateFunction(max, DateTime('UTC')) CODEC(ZSTD(1))
 )
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
@@ -1168,7 +1168,7 @@ SELECT
     SpanAttributes['otel_obs.tier'] AS tier,
     intDiv(seq, 65536) AS chunk,
     groupBitmapState(toUInt32(seq % 65536)) AS offsets,
-    min(raw.ingested_at) AS first_arrival,
+    min(raw.ingested_at) AS first_came,
     max(raw.ingested_at) AS ingested_at
 FROM otel.otel_traces_local AS raw
 WHERE seq > 0
@@ -1181,10 +1181,10 @@ SELECT
     LogAttributes['otel_obs.tier'] AS tier,
     intDiv(seq, 65536) AS chunk,
     groupBitmapState(toUInt32(seq % 65536)) AS offsets,
-    min(raw.ingested_at) AS first_arrival,
+    min(raw.ingested_at) AS first_came,
     max(raw.ingested_at) AS ingested_at
 FROM otel.otel_logs_local AS raw
 WHERE seq > 0
 GROUP BY service, instance, tier, chunk;
 
-INSERT INTO otel.schema_migrations (version, name, sha256) SELECT 8, '0008_delivery.sql', '0735f39d751ac5d818acf1130e539d3269b21d12c9efa815f0885636f8c239fc';
+INSERT INTO otel.schema_migrations (version, name, sha256) SELECT 8, '0008_delivery.sql', 'e5ef10fd62c390499fdb69a247e4b75e529206d1a018501e696f7c2b23448b02';

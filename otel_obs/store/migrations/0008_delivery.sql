@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS delivered_numbers
     tier LowCardinality(String) CODEC(ZSTD(1)),
     chunk UInt64 CODEC(ZSTD(1)),
     offsets AggregateFunction(groupBitmap, UInt32) CODEC(ZSTD(1)),
-    first_arrival SimpleAggregateFunction(min, DateTime('UTC')) CODEC(ZSTD(1)),
+    first_came SimpleAggregateFunction(min, DateTime('UTC')) CODEC(ZSTD(1)),
     ingested_at SimpleAggregateFunction(max, DateTime('UTC')) CODEC(ZSTD(1))
 )
 ENGINE = AggregatingMergeTree
@@ -113,7 +113,7 @@ SELECT
     SpanAttributes['otel_obs.tier'] AS tier,
     intDiv(seq, 65536) AS chunk,
     groupBitmapState(toUInt32(seq % 65536)) AS offsets,
-    min(raw.ingested_at) AS first_arrival,
+    min(raw.ingested_at) AS first_came,
     max(raw.ingested_at) AS ingested_at
 FROM otel_traces AS raw
 WHERE seq > 0
@@ -126,7 +126,7 @@ SELECT
     LogAttributes['otel_obs.tier'] AS tier,
     intDiv(seq, 65536) AS chunk,
     groupBitmapState(toUInt32(seq % 65536)) AS offsets,
-    min(raw.ingested_at) AS first_arrival,
+    min(raw.ingested_at) AS first_came,
     max(raw.ingested_at) AS ingested_at
 FROM otel_logs AS raw
 WHERE seq > 0

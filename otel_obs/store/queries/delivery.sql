@@ -16,22 +16,22 @@ WITH
         WHERE ({service:String} = '' OR service = {service:String})
             AND ({instance:String} = '' OR instance = {instance:String})
         GROUP BY service, instance
-        HAVING max(ingested_at) >= {from:DateTime64(9, 'UTC')} AND min(first_arrival) < {to:DateTime64(9, 'UTC')}
+        HAVING max(ingested_at) >= {from:DateTime64(9, 'UTC')} AND min(first_came) < {to:DateTime64(9, 'UTC')}
     ),
-    told AS -- the latest statement of each; counts only grow, so that a clock that was set back does not matter
+    told AS -- the latest statement of each that can be read; counts only grow, so that a clock set back does not matter
     (
-        SELECT service, instance, tier, statement, toNullable(tupleElement(statement, 3)) AS numbered
+        SELECT service, instance, tier, statement, if(isNull(statement.2), NULL, statement.3) AS numbered
         FROM
         (
             SELECT
                 service, instance, tier,
                 argMax(
                     tuple(
-                        timestamp, assumeNotNull(produced), assumeNotNull(numbered), ifNull(journaled, 0), ifNull(unconfirmed, 0),
+                        timestamp, produced, numbered, ifNull(journaled, 0), ifNull(unconfirmed, 0),
                         ifNull(sampled, 0), untaken, lost, ifNull(ended, false), ifNull(kill_switch, false), defects),
-                    (ifNull(ended, false), ifNull(produced, 0), ifNull(delivered, 0), timestamp, record_hash)) AS statement
+                    (isNotNull(produced) AND isNotNull(numbered), ifNull(ended, false), ifNull(produced, 0), ifNull(delivered, 0), timestamp, record_hash)) AS statement
             FROM delivery
-            WHERE timestamp < {to:DateTime64(9, 'UTC')} AND isNotNull(produced) AND isNotNull(numbered)
+            WHERE timestamp < {to:DateTime64(9, 'UTC')}
                 AND (service, instance) IN (SELECT service, instance FROM heard)
                 AND ({tier:String} = '' OR tier = {tier:String})
             GROUP BY service, instance, tier
@@ -41,7 +41,7 @@ WITH
     (
         SELECT
             service, instance, tier, chunk, groupBitmapMergeState(offsets) AS held,
-            min(first_arrival) AS first_arrival, max(ingested_at) AS last_arrival
+            min(first_came) AS first_came, max(ingested_at) AS last_arrival
         FROM delivered_numbers
         WHERE (service, instance) IN (SELECT service, instance FROM heard) AND ({tier:String} = '' OR tier = {tier:String})
         GROUP BY service, instance, tier, chunk
@@ -52,7 +52,7 @@ WITH
         FROM sets
         LEFT JOIN told USING (service, instance, tier)
         UNION ALL
-        SELECT service, instance, tier, intDiv(assumeNotNull(numbered), 65536) + 1, bitmapBuild(emptyArrayUInt32()), NULL, numbered, true
+        SELECT service, instance, tier, intDiv(ifNull(numbered, 0), 65536) + 1, bitmapBuild(emptyArrayUInt32()), NULL, numbered, true
         FROM told
     ),
     counted AS
