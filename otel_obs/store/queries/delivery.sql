@@ -156,6 +156,7 @@ FROM
         AND ({service:String} = '' OR ServiceName = {service:String})
         AND ({instance:String} = '' OR ResourceAttributes['service.instance.id'] = {instance:String})
         AND ({tier:String} = '' OR SpanAttributes['otel_obs.tier'] = {tier:String})
+        AND ServiceName != 'otel-obs-doctor' -- its marked span is no record of a bot's
     GROUP BY service
     UNION ALL
     SELECT ServiceName AS service, count() AS records -- a statement has no number, and is none that is missing
