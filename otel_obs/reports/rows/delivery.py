@@ -47,7 +47,6 @@ class Delivery(Row):
     not_numbered: int
     kill_switch: bool
     statement_at: datetime | None
-    last_arrival: datetime | None
     defects: list[str]
 
     @classmethod

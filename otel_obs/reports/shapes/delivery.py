@@ -64,7 +64,6 @@ def _sum(service: str, those: Sequence[rows.Delivery], not_numbered: int) -> row
         missing_elsewhere=sum(row.missing for row in those),
         kill_switch=any(row.kill_switch for row in those),
         statement_at=max((row.statement_at for row in those if row.statement_at), default=None),
-        last_arrival=max((row.last_arrival for row in those if row.last_arrival), default=None),
         defects=sorted({text for row in those for text in row.defects}),
         **total([asdict(row) for row in those], not_numbered=not_numbered),
     )  # fmt: skip

@@ -40,19 +40,18 @@ WITH
     sets AS
     (
         SELECT
-            service, instance, tier, chunk, groupBitmapMergeState(offsets) AS held,
-            min(first_came) AS first_came, max(ingested_at) AS last_arrival
+            service, instance, tier, chunk, groupBitmapMergeState(offsets) AS held
         FROM delivered_numbers
         WHERE (service, instance) IN (SELECT service, instance FROM heard) AND ({tier:String} = '' OR tier = {tier:String})
         GROUP BY service, instance, tier, chunk
     ),
     placed AS -- each set beside what was said, and an empty one behind the last that should be there
     (
-        SELECT service, instance, tier, chunk, held, toNullable(last_arrival) AS last_arrival, numbered, false AS is_end
+        SELECT service, instance, tier, chunk, held, numbered, false AS is_end
         FROM sets
         LEFT JOIN told USING (service, instance, tier)
         UNION ALL
-        SELECT service, instance, tier, intDiv(ifNull(numbered, 0), 65536) + 1, bitmapBuild(emptyArrayUInt32()), NULL, numbered, true
+        SELECT service, instance, tier, intDiv(ifNull(numbered, 0), 65536) + 1, bitmapBuild(emptyArrayUInt32()), numbered, true
         FROM told
     ),
     counted AS
@@ -88,7 +87,7 @@ WITH
     holed AS
     (
         SELECT
-            service, instance, tier, chunk, arrived, stored, last_arrival, numbered, last_chunk, next, follows_nothing,
+            service, instance, tier, chunk, arrived, stored, numbered, last_chunk, next, follows_nothing,
             if(
                 lacks AND rank <= 2 * {gaps:UInt64} + 2,
                 arraySort(bitmapToArray(bitmapAndnot(bitmapBuild(range(toUInt32(65536))), held))),
@@ -112,7 +111,6 @@ WITH
             any(numbered) AS numbered,
             sum(arrived) AS arrived,
             sum(stored) AS stored,
-            max(last_arrival) AS last_arrival,
             arraySlice(
                 arraySort(groupArrayArray(arrayFilter(piece -> piece.1 < piece.2, pieces))), 1, 3 * {gaps:UInt64} + 3) AS pieces
         FROM holed
@@ -127,7 +125,6 @@ SELECT
     numbered,
     arrived,
     stored,
-    last_arrival,
     statement.4 AS journaled,
     statement.5 AS unconfirmed,
     statement.6 AS sampled,
@@ -146,7 +143,7 @@ SELECT
 FROM arrivals
 LEFT JOIN told USING (service, instance, tier)
 UNION ALL
-SELECT toString(service), NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, [], [], '', false, [], [], 0, sum(records)
+SELECT toString(service), NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, [], [], '', false, [], [], 0, sum(records)
 FROM
 (
     SELECT ServiceName AS service, count() AS records
