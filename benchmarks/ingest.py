@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_obs.contract import semconv
+from otel_obs.contract.tiers import Tier
 from otel_obs.store.client import connect
 from otel_obs.store.embedded.directory import Addresses
 
@@ -23,20 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WEEK_NS = 7 * 86_400 * 10**9
+_KINDS = {float: "double_value", int: "int_value", str: "string_value"}
 _PLANS = ((10_000, 24, 1), (10_000, 24, 4), (500, 480, 16), (500, 1_280, 64))
 
 
 def _put(pairs: Any, given: dict[str, Any]) -> None:
     for name, value in given.items():
         pair = pairs.add(key=name)
-        setattr(pair.value, "double_value" if isinstance(value, float) else "string_value", value)
+        setattr(pair.value, _KINDS[type(value)], value)
 
 
 def body(spans: int, first: int) -> bytes:
     """``spans`` spans, half of them decisions with two gates each, over one week of event time."""
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
-    _put(resource.resource.attributes, {semconv.SERVICE_NAME: "bench"})
+    _put(resource.resource.attributes, {semconv.SERVICE_NAME: "bench", semconv.SERVICE_INSTANCE_ID: "bench-1"})
     scope = resource.scope_spans.add()
     scope.scope.name = semconv.SCOPE
     start = time.time_ns() - _WEEK_NS
@@ -50,6 +52,7 @@ def body(spans: int, first: int) -> bytes:
         if number % 2:
             span.name = "features"
             _put(span.attributes, {semconv.STAGE_NAME: "features", semconv.STAGE_EVIDENCE: '{"collected":150}'})
+            _put(span.attributes, {semconv.OTEL_OBS_TIER: Tier.STANDARD.value, semconv.OTEL_OBS_SEQ: number // 2 + 1})
             continue
         span.name = semconv.DECISION_SPAN
         _put(
@@ -63,6 +66,8 @@ def body(spans: int, first: int) -> bytes:
                 semconv.DECISION_OUTCOME: "vetoed",
                 semconv.INSTRUMENT_SYMBOL: "BTCUSDT",
                 semconv.ORDER_SIDE: "buy",
+                semconv.OTEL_OBS_TIER: Tier.DURABLE.value,
+                semconv.OTEL_OBS_SEQ: number // 2 + 1,
             },
         )
         for gate, observed, threshold in (("spread_guard", 16.7, 5.0), ("volatility", 0.0005, 0.001)):

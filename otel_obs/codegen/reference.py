@@ -39,6 +39,7 @@ _HEADINGS: Final = {
     "order": "`order`: a log record with that EventName",
     "fill": "`fill`: a log record with that EventName",
     "health_snapshot": "`health_snapshot`: a log record with that EventName",
+    "delivery": "`delivery`: a log record with that EventName, one for each tier",
 }
 
 

@@ -139,7 +139,7 @@ GATE_DURATION_MS: Final = _attribute("gate.duration_ms", "gate", "double", "Time
 # Facts: log records with an event name -------------------------------------------------------------------------------
 EVENT_NAME: Final = _attribute(
     "event.name",
-    "order fill health_snapshot",
+    "order fill health_snapshot delivery",
     "string",
     "The record's EventName once more, for what loses it on the way.",
 )

@@ -54,6 +54,14 @@ STREAMS: Final[tuple[Stream, ...]] = (
         table="health_snapshots",
         doc="A bot's health: each 5 minutes (kept 24 h), each hour and on change (7 days), each day (365 days).",
     ),
+    Stream(
+        name="delivery",
+        event="otel_obs.contract.events.delivery:Delivery",
+        tier=Tier.STANDARD,
+        retention_days=365,
+        table="delivery",
+        doc="What a process says of where its records of one tier are; itself not numbered.",
+    ),
 )
 
 BY_NAME: Final[dict[str, Stream]] = {stream.name: stream for stream in STREAMS}

@@ -223,6 +223,17 @@ class Questions:
         service: str = "",
         source: str = "",
     ) -> Answer[rows.Freshness]: ...
+    def delivery(
+        self,
+        *,
+        from_: str | datetime | timedelta = "-24h",
+        to: str | datetime | timedelta = "now",
+        tz: str | tzinfo = "",
+        service: str = "",
+        instance: str = "",
+        tier: Literal["", "durable", "standard", "best_effort"] = "",
+        gaps: int = 10,
+    ) -> Answer[rows.Delivery]: ...
 
 class AsyncQuestions:
     async def why(
@@ -437,3 +448,14 @@ class AsyncQuestions:
         service: str = "",
         source: str = "",
     ) -> Answer[rows.Freshness]: ...
+    async def delivery(
+        self,
+        *,
+        from_: str | datetime | timedelta = "-24h",
+        to: str | datetime | timedelta = "now",
+        tz: str | tzinfo = "",
+        service: str = "",
+        instance: str = "",
+        tier: Literal["", "durable", "standard", "best_effort"] = "",
+        gaps: int = 10,
+    ) -> Answer[rows.Delivery]: ...

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_obs.contract.gates import Verdict
 from otel_obs.contract.outcome import Outcome
 from otel_obs.contract.scorecard import Form, Scorecard
+from otel_obs.contract.tiers import Tier
 from otel_obs.errors import QuestionError, nearest
 from otel_obs.reports import rows
 from otel_obs.reports.report import Kind, Parameter, Picture, Report
-from otel_obs.reports.shapes import decisions, gates, health, ledgers, traces
+from otel_obs.reports.shapes import decisions, delivery, gates, health, ledgers, traces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -344,6 +345,25 @@ REPORTS: Final[tuple[Report[Any], ...]] = (
         shape=health.freshness,
         picture=Picture.TABLE,
         example="otel-obs report freshness --from -2h --service my-bot",
+    ),
+    Report(
+        name="delivery",
+        question="Where are the records that were produced, was any lost, and does the ledger add up?",
+        parameters=(
+            *(_FROM, _TO, _TZ, _SERVICE),
+            Parameter(name="instance", kind=Kind.TEXT, default="", doc="Only this process (service.instance.id)."),
+            Parameter(
+                name="tier", kind=Kind.TEXT, default="", choices=tuple(tier.value for tier in Tier),
+                doc="Only records of this tier.",
+            ),
+            Parameter(
+                name="gaps", kind=Kind.COUNT, default="10", doc="At most so many ranges of missing numbers of each."
+            ),
+        ),
+        row=rows.Delivery,
+        shape=delivery.delivery,
+        picture=Picture.LEDGER,
+        example="otel-obs report delivery --from -1h --service my-bot",
     ),
 )  # fmt: skip
 

@@ -34,6 +34,8 @@ SHARDED_BY: Final = {
     "orders": _BY_RECORD,
     "fills": _BY_RECORD,
     "health_snapshots": _BY_RECORD,
+    "delivery": _BY_RECORD,
+    "delivered_numbers": "cityHash64(service, instance, tier, chunk)",
     "otel_metrics_gauge": _BY_SERIES,
     "otel_metrics_sum": _BY_SERIES,
     "otel_metrics_histogram": _BY_SERIES,
@@ -42,6 +44,7 @@ SHARDED_BY: Final = {
 }
 
 _ENGINE: Final = "ReplacingMergeTree"
+_ENGINES: Final = frozenset({_ENGINE, "AggregatingMergeTree"})
 _OF_SHARD: Final = "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
 # Not of a shard: every server has all of it, and a replica's name may be used again in another shard.
 ALL_SHARDS: Final = "/clickhouse/tables/all_shards/"
@@ -194,10 +197,10 @@ def _replicated(reading: _Reading) -> _Edit:
     for at, (word, mark) in enumerate(pairwise(reading.tokens)):
         if word.word == "ENGINE" and word.depth == 0 and mark.text == "=":
             engine, *rest = reading.tokens[at + 2 :]
-            if engine.text != _ENGINE:
+            if engine.text not in _ENGINES:
                 raise reading.refusal(f"the engine {engine.text}")
             has_arguments = bool(rest) and rest[0].text == "("
-            opened = f"Replicated{_ENGINE}({_OF_SHARD}"
+            opened = f"Replicated{engine.text}({_OF_SHARD}"
             end = rest[0].end if has_arguments else engine.end
             return _Edit(engine.start, end, f"{opened}, " if has_arguments else f"{opened})")
     raise reading.refusal("a table without an engine")

@@ -142,6 +142,13 @@ def fill(id: str, *, at: int = NOON, **more: Any) -> LogRecord:  # noqa: A002 - 
     return fact("fill", {"fill.id": id, **_dotted(more)}, at=at)
 
 
+def statement(tier: str = "durable", *, at: int = NOON, **told: Any) -> LogRecord:
+    """``told``: produced, numbered, delivered, journaled, unconfirmed, sampled, untaken, lost, ended, kill_switch."""
+    return fact(
+        "delivery", {"delivery.tier": tier, **{f"delivery.{name}": found for name, found in told.items()}}, at=at
+    )
+
+
 def _dotted(given: Mapping[str, Any]) -> dict[str, Any]:
     """``order_id`` → ``order.id``; the wire's own underscores come after the first dot."""
     return {name.replace("_", ".", 1): found for name, found in given.items()}
@@ -258,10 +265,19 @@ def span_row(
 
 
 def log_row(
-    attributes: Mapping[Any, Any], *, number: int, name: str, at: int = NOON, service: Any = "bot", body: Any = ""
+    attributes: Mapping[Any, Any],
+    *,
+    number: int,
+    name: str,
+    at: int = NOON,
+    service: Any = "bot",
+    body: Any = "",
+    resource: Mapping[Any, Any] | None = None,
 ) -> tuple[Any, ...]:
     """One row of otel_logs; its trace id is ``number`` in hexadecimal."""
-    return at, f"{number:032x}", f"{number:016x}", "", service, body, {}, dict(attributes), name
+    return (
+        at, f"{number:032x}", f"{number:016x}", "", service, body, dict(resource or {}), dict(attributes), name
+    )  # fmt: skip
 
 
 def row_binary(rows: Iterable[tuple[Any, ...]]) -> bytes:

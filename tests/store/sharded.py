@@ -47,7 +47,7 @@ _OF_SERVERS: Final = re.compile(r" ON CLUSTER '\w+'|'/clickhouse/[^']*', '[^']*'
 
 def on_one_engine(statement: str) -> str:
     """The same statement without what only servers with a Keeper can do."""
-    return _OF_SERVERS.sub("", statement).replace("ReplicatedReplacingMergeTree", "ReplacingMergeTree")
+    return _OF_SERVERS.sub("", statement).replace("ENGINE = Replicated", "ENGINE = ")
 
 
 @contextmanager

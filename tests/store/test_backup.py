@@ -51,13 +51,14 @@ def _store(path: Path) -> Iterator[Client]:
 
 def _exact(client: Client) -> dict[str, bytes]:
     """Every row of every table as the engine's own bytes."""
-    return {
-        table.name: client.raw_query(
-            f"SELECT {', '.join(f'`{name}`' for name in table.columns)} FROM {table.sql} FINAL ORDER BY ALL",
+    found = {}
+    for table in tables(client):
+        columns = ", ".join(f"`{name}`" for name in table.columns)
+        found[table.name] = client.raw_query(
+            f"SELECT {columns} FROM {table.sql} FINAL ORDER BY formatRowNoNewline('RowBinary', {columns})",
             fmt="RowBinaryWithNamesAndTypes",
         )
-        for table in tables(client)
-    }
+    return found
 
 
 def _told(client: Client) -> dict[str, Any]:

@@ -130,9 +130,10 @@ def test_every_report_says_of_two_shards_what_it_says_of_one_server(
         otlp.log_row(_snapshot(number), number=number, name="health_snapshot", at=otlp.NOON + number)
         for number in range(20)
     ]
+    numbered, statements = _ledgers(otlp)
     sent = {
-        "otel_traces": histories.span_rows(nodes, otlp),
-        "otel_logs": [*(fact.row(otlp) for fact in facts), *snapshots],
+        "otel_traces": [*histories.span_rows(nodes, otlp), *numbered],
+        "otel_logs": [*(fact.row(otlp) for fact in facts), *snapshots, *statements],
     }
     for table, rows in sent.items():
         random.Random(0).shuffle(rows)
@@ -188,6 +189,21 @@ def _snapshot(number: int) -> dict[str, str]:
     }
 
 
+def _ledgers(otlp: ModuleType) -> tuple[list[Any], list[Any]]:
+    """Two processes: numbered spans, which lie on either shard, and what is said of them."""
+    spans, statements = [], []
+    for place, instance in enumerate(("i-1", "i-2")):
+        of = {"resource": {"service.instance.id": instance}}
+        for number in {*range(1, 60), *range(65_500, 65_560)} - {7, 65_537}:
+            told = {"otel_obs.tier": "durable", "otel_obs.seq": str(number)}
+            spans.append(otlp.span_row(told, number=(place + 1) * 10_000_000 + number, **of))
+        for at in range(10):
+            counts = {"produced": at * 8_000, "numbered": at * 8_000, "delivered": 100 * place + at}
+            told = {"delivery.tier": "durable", **{f"delivery.{name}": str(count) for name, count in counts.items()}}
+            statements.append(otlp.log_row(told, number=at, name="delivery", at=otlp.NOON + at, **of))
+    return spans, statements
+
+
 def _one_server(client: Client, database: str) -> None:
     client.command(f"CREATE DATABASE {database} ENGINE = Atomic")
     client.database = database
@@ -198,7 +214,7 @@ def _one_server(client: Client, database: str) -> None:
 
 def _lies_on_both_shards(client: Client) -> None:
     for table in ("otel_traces", "otel_logs", "decisions", "gates", "traces", "stages", "orders", "fills",
-                  "health_snapshots"):  # fmt: skip
+                  "health_snapshots", "delivery", "delivered_numbers"):  # fmt: skip
         [[rows, shards]] = client.query(f"SELECT count(), uniqExact(shardNum()) FROM otel.{table} FINAL").result_rows
         [[alone]] = client.query(f"SELECT count() FROM alone.{table} FINAL").result_rows
         assert (rows, shards) == (alone, 2), table
@@ -209,7 +225,7 @@ def _lies_where_it_was_derived(client: Client) -> None:
     """Views put a row beside the raw one; the table's own key must look for it there."""
     for raw, of_raw, of_typed, derived in (
         ("otel_traces", "TraceId, SpanId", "trace_id, span_id", ("decisions", "gates", "traces", "stages")),
-        ("otel_logs", "record_hash", "record_hash", ("orders", "fills", "health_snapshots")),
+        ("otel_logs", "record_hash", "record_hash", ("orders", "fills", "health_snapshots", "delivery")),
     ):
         for typed in derived:
             [[apart, together]] = client.query(

@@ -188,3 +188,21 @@ def test_doctor_finds_the_store_that_is_asked_and_tells_bots_where_to_send(serve
     wrong = _cli("doctor", "--json", "--no-send", env={"OTEL_OBS_URL": "http://127.0.0.1:1"})
     lost = {line["about"]: line for line in json.loads(wrong.stdout)}["store"]
     assert (wrong.exit_code, lost["ok"], "No store answers" in lost["found"]) == (1, False, True)
+
+
+def test_doctor_names_a_bot_whose_ledger_does_not_add_up_and_looks_on(
+    server: Server, url: str, otlp: ModuleType
+) -> None:
+    said = otlp.statement(at=time.time_ns(), produced=5, numbered=5, delivered=5)
+    body = otlp.logs(said, service="short", resource={"service.instance.id": "i-1"}).SerializeToString()
+    kind = {"Content-Type": "application/x-protobuf"}
+    urllib.request.urlopen(
+        urllib.request.Request(f"{server.addresses.otlp_url}/v1/logs", body, kind), timeout=30
+    ).read()
+    report = _cli("report", "delivery", "--from", "-1h", "--to", "+1h", "--url", url)
+    assert "The ledger does NOT add up: short i-1 durable lacks 5 records" in report.stdout
+    result = _cli("doctor", "--json", "--no-send", env={"OTEL_OBS_URL": url, "OTEL_OBS_DATA": ""})
+    found = {line["about"]: line for line in json.loads(result.stdout)}
+    assert (found["ledger"]["ok"], found["ledger"]["found"]) == (False, "of short it does not add up")
+    assert "otel-obs report delivery" in found["ledger"]["fix"]
+    assert found["store"]["ok"]

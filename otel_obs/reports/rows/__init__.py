@@ -10,6 +10,7 @@ from otel_obs.reports.rows.decisions import (
     OrderLine,
     Overridden,
 )
+from otel_obs.reports.rows.delivery import Delivery
 from otel_obs.reports.rows.gates import (
     CoDenial,
     GateStatistics,
@@ -40,6 +41,7 @@ __all__ = [
     "Cycles",
     "Decision",
     "DecisionLine",
+    "Delivery",
     "Difference",
     "Freshness",
     "GateStatistics",

@@ -8,6 +8,10 @@ FROM
     UNION ALL
     SELECT toString(service) FROM health_snapshots WHERE {kind:String} = 'service'
     UNION ALL
+    SELECT toString(service) FROM delivery WHERE {kind:String} = 'service'
+    UNION ALL
+    SELECT toString(service) FROM delivered_numbers WHERE {kind:String} = 'service'
+    UNION ALL
     SELECT toString(symbol) FROM decisions WHERE {kind:String} = 'symbol'
     UNION ALL
     SELECT toString(symbol) FROM traces WHERE {kind:String} = 'symbol'

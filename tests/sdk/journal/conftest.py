@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import resource
+import shutil
+import signal
+import subprocess
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,11 +20,15 @@ from otel_obs.sdk.ledger import TIERS, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from otel_obs.sdk.frames import Signal
     from otel_obs.sdk.journal import Entry
 
+    SmallDisk = Callable[[Path], AbstractContextManager[Callable[[], None]]]
+
+KB = 1024
 ALL = {"most_records": 1_000_000, "most_bytes": 1 << 30, "wait": 0}
 
 
@@ -85,3 +94,31 @@ def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     yield make
     for one in made:
         one.outbox.close()
+
+
+@contextmanager
+def _small_disk(directory: Path) -> Iterator[Callable[[], None]]:
+    """A file system of 256 kB there, and what makes room on it; where none can be mounted, a limit on files."""
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(directory)]
+    if shutil.which("mount") and subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+        ballast = directory / "ballast"
+        ballast.write_bytes(bytes(100 * KB))
+        try:
+            yield ballast.unlink
+        finally:
+            subprocess.run(["umount", "--lazy", str(directory)], check=True)
+        return
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150 * KB, limits[1]))
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.fixture
+def small_disk() -> SmallDisk:
+    """Make a disk of 256 kB at a place, 100 of them taken until what it gives is called."""
+    return _small_disk

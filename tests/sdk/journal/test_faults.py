@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import shutil
-import signal
-import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,40 +12,18 @@ import pytest
 from otel_obs.contract.tiers import Loss, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.sdk.journal.conftest import Bench
+    from tests.sdk.journal.conftest import Bench, SmallDisk
 
 KB = 1024
 
 
-@contextmanager
-def _small_disk(directory: Path) -> Iterator[Callable[[], None]]:
-    """A file system of 256 kB there, and what makes room on it; where none can be mounted, a limit on files."""
-    directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(directory)]
-    if shutil.which("mount") and subprocess.run(mount, capture_output=True, check=False).returncode == 0:
-        ballast = directory / "ballast"
-        ballast.write_bytes(bytes(100 * KB))
-        try:
-            yield ballast.unlink
-        finally:
-            subprocess.run(["umount", "--lazy", str(directory)], check=True)
-        return
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150 * KB, limits[1]))
-    try:
-        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 def test_a_full_disk_loses_nothing_while_memory_has_room_and_is_gone_back_to_by_itself(
-    bench: Callable[..., Bench], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bench: Callable[..., Bench], small_disk: SmallDisk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    with _small_disk(tmp_path / "small") as make_room:
+    with small_disk(tmp_path / "small") as make_room:
         one = bench(directory=tmp_path / "small")
         frames = [one.put(size=7 * KB + 13) for _ in range(28)]
         assert one.outbox.standing().state == "disk_full"
@@ -64,8 +38,10 @@ def test_a_full_disk_loses_nothing_while_memory_has_room_and_is_gone_back_to_by_
         assert one.adds_up()
 
 
-def test_a_full_disk_and_full_memory_drop_the_cheapest_first_and_say_why(bench: Callable[..., Bench], tmp_path: Path):
-    with _small_disk(tmp_path / "small"):
+def test_a_full_disk_and_full_memory_drop_the_cheapest_first_and_say_why(
+    bench: Callable[..., Bench], small_disk: SmallDisk, tmp_path: Path
+):
+    with small_disk(tmp_path / "small"):
         one = bench(directory=tmp_path / "small", most_memory=100 * KB)
         for tier in (Tier.BEST_EFFORT, Tier.STANDARD, Tier.DURABLE):
             for _ in range(150):

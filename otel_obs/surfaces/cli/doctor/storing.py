@@ -99,13 +99,29 @@ def _examined(
             findings += [_finding("store", f"answers; {told}"), schema]
         else:
             findings += [_finding("store", f"{place} answers"), schema]
+        if schema.ok:
+            findings += _ledger(store)
         findings.append(clock(Hop.COLLECTOR, "the store's clock", standing.ahead(store.client)))
     except OtelObsError as error:
         findings.append(_finding("store", error.what, ok=False, fix=error.fix))
-    if all(finding.ok for finding in findings if finding.about != "clock"):
+    if all(finding.ok for finding in findings if finding.about not in {"clock", "ledger"}):
         return Storage(findings=tuple(findings), place=place, store=store, otlp_ports=otlp_ports)
     store.close()
     return Storage(findings=tuple(findings), place=place, otlp_ports=otlp_ports)
+
+
+def _ledger(store: query.Store) -> list[Finding]:
+    """Whether the records of the last day are where their processes say; nothing where none of them says so."""
+    services = [row for row in store.delivery().rows if row.instance is None and row.produced is not None]
+    wrong = [row.service for row in services if row.state == "does_not_add_up"]
+    if wrong:
+        return [
+            _finding(
+                "ledger", f"of {', '.join(wrong)} it does not add up", ok=False,
+                fix="`otel-obs report delivery` names the records; docs/how-to/prove-that-nothing-was-lost.md.",
+            )
+        ]  # fmt: skip
+    return [_finding("ledger", f"adds up, of {len(services)} bots in the last day")] if services else []
 
 
 def _schema(store: query.Store, place: str) -> Finding:
