@@ -15,24 +15,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs, trace
-from opentelemetry.sdk.resources import Resource
 
 from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.errors import SettingError
 from otel_obs.sdk import protocol
 from otel_obs.sdk.ending import Ending, ShutdownReport, in_child
-from otel_obs.sdk.ids import SeededIds
-from otel_obs.sdk.logs import LoggerProvider
-from otel_obs.sdk.recorder.recorder import Recorder
-from otel_obs.sdk.spans import TracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanLimits
 
+    from otel_obs.sdk.logs import LoggerProvider
     from otel_obs.sdk.monitor import Delivery
+    from otel_obs.sdk.recorder.recorder import Recorder
+    from otel_obs.sdk.spans import TracerProvider
     from otel_obs.settings import Settings
 
 _log: Final = logging.getLogger("otel_obs")
@@ -128,6 +127,8 @@ def _set_up(wanted: Settings) -> Settings:
         if _process.has_ended:
             _log.warning("configure() was called after shutdown(): what is said from now on is sent nowhere.")
         return replace(wanted, **fixed)
+    from otel_obs.sdk.recorder.recorder import Recorder  # the SDK reads its variables as it is imported, and may raise
+
     protocol.tell_what_is_not_spoken(wanted)
     resource = _resource(wanted)
     speaks_spans = isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
@@ -156,6 +157,8 @@ def _start_in_child() -> None:
     _process.lock = threading.RLock()
     recorder = _process.recorder
     if recorder is not None and not _process.has_ended:
+        from opentelemetry.sdk.resources import Resource
+
         own = Resource({semconv.SERVICE_INSTANCE_ID: str(uuid.uuid4())})
         for provider in _process.providers:
             provider.resource = provider.resource.merge(own)
@@ -179,6 +182,8 @@ def _end_with_worker() -> None:
 
 
 def _resource(wanted: Settings) -> Resource:
+    from opentelemetry.sdk.resources import Resource
+
     given = {semconv.SERVICE_INSTANCE_ID: str(uuid.uuid4())}
     if wanted.service_name:
         given[semconv.SERVICE_NAME] = wanted.service_name
@@ -197,6 +202,9 @@ def span_limits(wanted: Settings) -> SpanLimits:
 
 
 def _set_up_spans(wanted: Settings, resource: Resource, recorder: Recorder) -> None:
+    from otel_obs.sdk.ids import SeededIds
+    from otel_obs.sdk.spans import TracerProvider
+
     provider = TracerProvider(
         resource=resource,
         ids=SeededIds(wanted.ids_seed) if wanted.ids_seed else None,
@@ -213,6 +221,8 @@ def _set_up_spans(wanted: Settings, resource: Resource, recorder: Recorder) -> N
 
 
 def _set_up_logs(resource: Resource, recorder: Recorder) -> None:
+    from otel_obs.sdk.logs import LoggerProvider
+
     provider = LoggerProvider(resource=resource, queue=recorder.queue)
     _logs.set_logger_provider(provider)
     _keep(provider)
@@ -269,7 +279,8 @@ def shutdown(*, within: float | None = None) -> ShutdownReport:
     if recorder is None:
         return ShutdownReport(produced=0, delivered=0, seconds=time.monotonic() - start, in_time=in_time)
     if is_first:
-        in_time = recorder.shutdown(max(0.0, start + seconds - time.monotonic())) and in_time
+        left = max(0.0, start + seconds - time.monotonic())
+        in_time = recorder.shutdown(left, may_leave=within is None) and in_time
     report = _report(recorder, seconds=time.monotonic() - start, in_time=in_time)
     if is_first and report.undelivered:
         _log.warning(

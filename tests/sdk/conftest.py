@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class Collector:
-    """What arrived: each record's attributes with its resource's, its signal, path and connection."""
+    """What arrived: each record's attributes with its resource's, its signal, path and connection.
+
+    ``statements`` are what the process said of its ledger; no bot said them.
+    """
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
+        self.statements: list[dict[str, Any]] = []
         self.answers = threading.Event()
         self.answers.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -53,7 +57,9 @@ class Collector:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                collector.records += _decoded(self.path, body, self.client_address[1])
+                for record in _decoded(self.path, body, self.client_address[1]):
+                    is_statement = record.get("event.name") == "delivery"
+                    (collector.statements if is_statement else collector.records).append(record)
                 collector.answers.wait()
                 self.send_response(200)
                 self.send_header("Content-Length", "0")

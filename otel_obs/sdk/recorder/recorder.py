@@ -187,22 +187,27 @@ class Recorder:
         self._sender.flush(max(0.0, deadline - time.monotonic()))
         return all(one.delivered == one.produced - one.sampled for one in self.ledger.read().values())
 
-    def shutdown(self, within: float) -> bool:
-        """Take nothing more, send what waits, and end; whether it was in time. What is not sent stays journaled."""
+    def shutdown(self, within: float, *, may_leave: bool) -> bool:
+        """Take nothing more, send what waits, and end; whether the receiver has all of it in time.
+
+        ``may_leave`` what is journaled for the next start, once the receiver was tried and is away.
+        """
         deadline = time.monotonic() + within
         self.queue.close()
-        in_time = self._writer.end(within)
+        is_written = self._writer.end(within)
         self._state(has_ended=True)
         is_kept = self._home is not None and self._outbox.standing().state == "on"
-        self._sender.shutdown(max(0.0, deadline - time.monotonic()), attempts=1 if is_kept else None)
-        is_delivered = not self._waiting() and in_time
-        self.journaled = self._waiting() if is_kept else 0
+        is_sent = self._sender.shutdown(
+            max(0.0, deadline - time.monotonic()), attempts=1 if is_kept and may_leave else None
+        )
+        waiting = self._waiting()
+        self.journaled = waiting if is_kept else 0
         self._outbox.close()
         if self._files is not None:
             self._files.close(max(0.1, deadline - time.monotonic()))
         if self._home is not None:
-            self._home.close(is_delivered=is_delivered)
-        return time.monotonic() <= deadline
+            self._home.close(is_delivered=is_written and not waiting)
+        return is_written and is_sent
 
 
 def _trace_files(wanted: Settings) -> TraceFiles | None:
