@@ -53,7 +53,7 @@ def test_printed_it_is_one_screen_whatever_the_receiver_answered() -> None:
         )
     )  # fmt: skip
     lines = shown.splitlines()
-    assert len(lines) <= 24
+    assert len(lines) <= 25
     assert max(map(len, lines)) <= 120
     assert "\x1b" not in shown
     assert "does NOT add up" in lines[0]

@@ -51,7 +51,7 @@ class GrpcRoute:
     def __init__(self, signal: Signal, way: Way, variables: Variables) -> None:
         try:
             import grpc
-            import opentelemetry.exporter.otlp.proto.grpc  # what the extra is; grpc alone may be there by chance
+            import opentelemetry.exporter.otlp.proto.grpc  # noqa: F401 - the extra; grpc alone may be there by chance
         except ImportError:
             raise MissingExtraError(f"{VARIABLE}=grpc", extra="grpc") from None
         self._grpc: Any = grpc
