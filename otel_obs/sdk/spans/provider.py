@@ -8,7 +8,7 @@ import threading
 from functools import partial
 from random import getrandbits
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -175,7 +175,7 @@ class OurTracer(trace.Tracer):
         context: Context, /,
     ) -> None:  # fmt: skip
         above: Any = context.get(_CURRENT)
-        origin, queue = self._origin, cast("Queue", self._provider.queue)
+        queue: Any = self._provider.queue
         flags, state, parent_id = KNOWS_WHETHER_REMOTE, "", 0
         if above.__class__ is Span and above.trace_place[1] & _SAMPLED:
             trace_id, _, trace_state = above.trace_place
@@ -193,7 +193,7 @@ class OurTracer(trace.Tracer):
             flags, state = flags_of(parent), trace_state_of(parent)
         queue.put(
             2 * tier.place, size, of_leaf,
-            (name, describe, said, origin.scope_record, trace_id, self._span_id(), parent_id, start_ns, flags, state),
+            (name, describe, said, self._origin, trace_id, self._span_id(), parent_id, start_ns, flags, state),
         )  # fmt: skip
 
     @_agnosticcontextmanager
