@@ -230,6 +230,7 @@ class Decision(Record):
     _claimed: Outcome | None = None
     _failed = False
     _vetoed_by: str | None = None  # the first gate that denied
+    _ended_as: Outcome | None = None
 
     def __init__(self, said: tuple[Any, ...], *, at: Any) -> None:
         self._gates: list[Gate] = []
@@ -431,6 +432,7 @@ class Decision(Record):
         self.ended = True
         took = using.clock.monotonic() - self._monotonic
         outcome = _HELD if self._claimed is self._vetoed_by is None and not self._failed else self.outcome
+        self._ended_as = outcome  # a gate that comes too late changes nothing in what is written down later
         watch = using.watch
         if watch is not None:
             watch.decision_ended(outcome, self._vetoed_by if outcome is _VETOED else None)
@@ -440,7 +442,7 @@ class Decision(Record):
         )
 
     def _complete(self, words: Words) -> None:
-        outcome = self.outcome
+        outcome = self.outcome if self._ended_as is None else self._ended_as
         if self._late is None and using.watch is not None:
             using.watch.decision_ended(outcome, self._vetoed_by if outcome is _VETOED else None)
         words.set_attribute(semconv.DECISION_OUTCOME, outcome.value)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def of_leaf(leaf: Leaf) -> SpanRecord:
     """Describe what was said in one call."""
     name, describe, said, origin, trace_id, span_id, parent_id, at, flags, state = leaf
+    attributes, left_out = origin.span_limits.taken(describe(said))
     return SpanRecord(
-        origin.scope_record, trace_id, span_id, parent_id, name, at, at, describe(said), (), (), 1, 0, "", state, flags
-    )
+        origin.scope_record, trace_id, span_id, parent_id, name, at, at, attributes, (), (), 1, 0, "", state, flags,
+        left_out,
+    )  # fmt: skip
 
 
 def of_span(span: Span) -> SpanRecord:
