@@ -135,10 +135,10 @@ class OurTracer(trace.Tracer):
             is_recording, bits = True, bits | _SAMPLED
         else:
             answer = self._sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
-            state, attributes, is_recording = answer.trace_state, answer.attributes, answer.decision.is_recording()
             bits |= _SAMPLED if answer.decision.is_sampled() else 0
             if not bits & _SAMPLED and self._provider.queue is not None:
                 self._provider.queue.leave_out(of_span(attributes or {}))
+            state, attributes, is_recording = answer.trace_state, answer.attributes, answer.decision.is_recording()
         span_id = self._span_id()
         if not is_recording:
             flags = _FLAGS[bits]
