@@ -205,3 +205,35 @@ print([(str(tier), one.produced, one.sampled, one.delivered) for tier, one in ob
     done = run(program, collector.endpoint, OTEL_TRACES_SAMPLER="always_off")
     assert (done.stdout, done.stderr) == ("('standard', 14, 14, 0)\n", "")
     assert collector.records == []
+
+
+def test_what_the_dead_left_and_what_is_said_of_it_are_not_taken_for_the_living_one_s_own(
+    run: Run, collector: Any
+) -> None:
+    program = """
+import json, sys, time, otel_obs as obs
+obs.configure(service_name="bot", endpoint=sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    obs.decide("exit", outcome="executed")
+deadline = time.monotonic() + 20
+while time.monotonic() < deadline:
+    told = obs.delivery()
+    if told.adopted.instances == int(sys.argv[3]) and told.waiting["durable"] == int(sys.argv[2]):
+        break
+    time.sleep(0.05)
+print(told.adds_up, told.waiting["durable"], told.adopted.instances, told.adopted.waiting)
+print(obs.shutdown().journaled)
+"""
+    nobody = "http://127.0.0.1:1"
+    assert run(program, nobody, "3", "0").stdout == "True 3 0 0\n3\n"
+    assert run(program, nobody, "4", "1").stdout == "True 4 1 3\n4\n"
+    last = run(program.replace("== int(sys.argv[2])", "== 0"), collector.endpoint, "0", "2")
+    assert last.stdout.splitlines()[-1] == "0"
+    ended = {
+        (one[semconv.SERVICE_INSTANCE_ID], one[semconv.DELIVERY_NUMBERED], one[semconv.DELIVERY_JOURNALED])
+        for one in collector.statements
+        if one[semconv.DELIVERY_ENDED]
+    }
+    assert {numbered for _, numbered, _ in ended} == {3, 4}
+    assert len({instance for instance, _, _ in ended}) == 2
+    assert len(collector.records) == 7

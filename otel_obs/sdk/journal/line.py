@@ -23,6 +23,10 @@ def _place(entry: Entry) -> tuple[int, int]:
     return entry.place
 
 
+def _own(entry: Entry) -> int:
+    return entry.numbered if entry.segment is None or entry.segment.orphan is None else 0
+
+
 class Line:
     """Entries that wait, and counts that hold those on their way as well. Not safe for threads: the outbox is."""
 
@@ -30,6 +34,7 @@ class Line:
         self._of: dict[Signal, list[Entry]] = {signal: [] for signal in SIGNALS}
         self._turn = self._count = 0
         self.records = dict.fromkeys(Tier, 0)
+        self.own = dict.fromkeys(Tier, 0)  # of those, what this process's ledger has a number for
         self.bytes = 0  # of bodies
 
     def enter(self, entry: Entry) -> None:
@@ -37,12 +42,14 @@ class Line:
         self._count += 1
         entry.place = (entry.at_ns, self._count)
         self.records[entry.tier] += entry.records
+        self.own[entry.tier] += _own(entry)
         self.bytes += entry.size
         self.add(entry)
 
     def leave(self, entry: Entry) -> None:
         """Count it no more; it does not stand here already."""
         self.records[entry.tier] -= entry.records
+        self.own[entry.tier] -= _own(entry)
         self.bytes -= entry.size
 
     def __len__(self) -> int:

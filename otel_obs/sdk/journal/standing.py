@@ -18,9 +18,13 @@ State = Literal["on", "off", "full", "disk_full", "unwritable"]
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How the outbox stands. ``waiting`` are records by tier, bytes are those of bodies and of files."""
+    """How the outbox stands. ``waiting`` are records by tier, bytes are those of bodies and of files.
+
+    ``own`` are the numbered ones of this process alone, without what the dead left and without statements.
+    """
 
     waiting: Mapping[Tier, int]
+    own: Mapping[Tier, int]
     waiting_bytes: int
     oldest_at_ns: int | None
     journal_bytes: int
@@ -34,6 +38,7 @@ def standing(disk: Disk | None, line: Line) -> Standing:
     oldest = line.oldest()
     return Standing(
         waiting=dict(line.records),
+        own=dict(line.own),
         waiting_bytes=line.bytes,
         oldest_at_ns=oldest.at_ns if oldest else None,
         journal_bytes=disk.bytes if disk else 0,

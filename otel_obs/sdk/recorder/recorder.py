@@ -139,7 +139,7 @@ class Recorder:
         """Ledger and outbox as they stand at one moment, or nearly: both move while they are read."""
         for _ in range(_LOOKS):
             balances = self.ledger.read()
-            waiting = {tier: self._outbox.standing().waiting.get(tier, 0) for tier in Tier}
+            waiting = dict(self._outbox.standing().own)
             if all(balances[tier].waiting == waiting[tier] for tier in Tier):
                 break
         return balances, waiting
@@ -201,7 +201,7 @@ class Recorder:
             max(0.0, deadline - time.monotonic()), attempts=1 if is_kept and may_leave else None
         )
         waiting = self._waiting()
-        self.journaled = waiting if is_kept else 0
+        self.journaled = sum(self._outbox.standing().own.values()) if is_kept else 0
         self._outbox.close()
         if self._files is not None:
             self._files.close(max(0.1, deadline - time.monotonic()))
