@@ -237,3 +237,26 @@ print(obs.shutdown().journaled)
     assert {numbered for _, numbered, _ in ended} == {3, 4}
     assert len({instance for instance, _, _ in ended}) == 2
     assert len(collector.records) == 7
+
+
+def test_the_kill_switch_is_told_in_the_log_and_to_the_store(run: Run, collector: Any) -> None:
+    program = """
+import sys, time, otel_obs as obs
+obs.configure(service_name="bot", endpoint=sys.argv[1], max_queue=100)
+while not obs.delivery().queue.kills:
+    obs.decide("hold")
+deadline = time.monotonic() + 20
+while obs.delivery().queue.kill_switch and time.monotonic() < deadline:
+    time.sleep(0.01)
+obs.decide("back on")
+obs.flush(within=10)
+told = obs.delivery()
+print(told.adds_up, told.queue.kill_switch, told.queue.kills >= 1, "kill_switch" in told.tiers["standard"].dropped)
+obs.shutdown(within=10)
+"""
+    done = run(program, collector.endpoint)
+    assert done.stdout == "True False True True\n"
+    assert done.stderr.count("The kill switch is on") == 1
+    assert "OTEL_OBS_MAX_QUEUE" in done.stderr
+    assert True in {one[semconv.DELIVERY_KILL_SWITCH] for one in collector.statements}
+    assert collector.whats()[0] == "back on"

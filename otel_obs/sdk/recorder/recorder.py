@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("otel_obs")
 _STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
+_TELL_EVERY: Final = 60.0  # seconds between two warnings of the kill switch
 _LOOKS: Final = 5  # at ledger and outbox, which move between two looks
 _MOST_ORPHANS: Final = 64
 
@@ -73,12 +74,13 @@ class Recorder:
             self.ledger,
             self._outbox.put,
             also=() if files is None else (files.take,),
-            each_round=(*self._each_round, self._state_if_due),
+            each_round=(*self._each_round, self._look_at_kill_switch, self._state_if_due),
         )
         self.queue = Queue(
             self.ledger, self._writer.write_one, most=wanted.max_queue, most_bytes=wanted.max_queue_bytes,
             block=wanted.block, is_sync=wanted.journal_sync and home is not None,
         )  # fmt: skip
+        self._is_killed, self._told_of_kill_at = False, -_TELL_EVERY
         self._stated: tuple[int, ...] = ()
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
@@ -121,6 +123,22 @@ class Recorder:
         if now >= self._state_at:
             self._state_at = now + _STATE_EVERY
             self._state(has_ended=False)
+
+    def _look_at_kill_switch(self) -> None:
+        queue = self.queue.standing()
+        if queue.kill_switch is self._is_killed:
+            return
+        self._is_killed = queue.kill_switch
+        self._state(has_ended=False)
+        now = time.monotonic()
+        if self._is_killed and now - self._told_of_kill_at >= _TELL_EVERY:
+            self._told_of_kill_at = now
+            _log.warning(
+                "The kill switch is on: the queue is full (%d of %d records, %d of %d bytes), and only durable records "
+                "are taken until it is half empty. Say less, or raise OTEL_OBS_MAX_QUEUE and OTEL_OBS_MAX_QUEUE_BYTES; "
+                "a backtest may wait instead (OTEL_OBS_BLOCK=60).",
+                queue.records, queue.capacity, queue.bytes, queue.capacity_bytes,
+            )  # fmt: skip
 
     def _state(self, *, has_ended: bool) -> None:
         balances, waiting = self._accounts()
