@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("otel_obs")
 _STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
 _LOOKS: Final = 5  # at ledger and outbox, which move between two looks
-_MOST_ORPHANS: Final = 64
+_MOST_ORPHANS: Final = 64  # at a time
+_LOOK_AGAIN: Final = 0.2
 
 
 class Recorder:
@@ -82,6 +83,7 @@ class Recorder:
         self._stated: tuple[int, ...] = ()
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
+        self._departed = 0  # those that were adopted, and are gone
         self.journaled = 0  # what the end left on disk
         self._left = 0  # records that died with those that were adopted
         self._writer.start(self.queue)
@@ -102,17 +104,26 @@ class Recorder:
 
     def _adopt(self, home: Home) -> None:
         try:
-            root = root_of(self._wanted)
+            root, tried = root_of(self._wanted), set[Path]()
             while root is not None and home is self._home:
-                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS)
+                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS, but=tried)
                 for orphan in found:
                     self._adopted.append(orphan)
                     self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
                     self._outbox.adopt(orphan)
                 if len(found) < _MOST_ORPHANS:
                     return
+                tried.update(orphan.directory for orphan in found)
+                self._wait_for_room(home)
         except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
+
+    def _wait_for_room(self, home: Home) -> None:
+        """Wait until those that were adopted are delivered: each has a file open, of which a bot has not many."""
+        while home is self._home and any(orphan.is_held for orphan in self._adopted):
+            time.sleep(_LOOK_AGAIN)
+        self._departed += len(self._adopted)
+        self._adopted.clear()
 
     # What it tells of itself -----------------------------------------------------------------------------------------
 
@@ -171,8 +182,8 @@ class Recorder:
                 last_error=sender.last_error, seconds_since_success=sender.since_success,
             ),
             adopted=AdoptedStanding(
-                instances=len(self._adopted),
-                waiting=sum(one.waiting for orphan in self._adopted for one in orphan.departed().balances.values()),
+                instances=self._departed + len(self._adopted),
+                waiting=sum(one.waiting for orphan in list(self._adopted) for one in orphan.departed().balances.values()),
                 unconfirmed=self._left,
             ),
             altered=dict(altered),
