@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("otel_obs")
 _STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
 _LOOKS: Final = 5  # at ledger and outbox, which move between two looks
-_MOST_ORPHANS: Final = 64  # at a time
+_MOST_ORPHANS: Final = 32  # at a time
 _LOOK_AGAIN: Final = 0.2
 
 
@@ -119,7 +119,7 @@ class Recorder:
             _log.exception("What dead processes left was not taken over.")
 
     def _wait_for_room(self, home: Home) -> None:
-        """Wait until those that were adopted are delivered: each has a file open, of which a bot has not many."""
+        """Wait until those that were adopted are delivered: each has two files open, of which a bot has not many."""
         while home is self._home and any(orphan.is_held for orphan in self._adopted):
             time.sleep(_LOOK_AGAIN)
         self._departed += len(self._adopted)
@@ -146,11 +146,11 @@ class Recorder:
         if frame is not None:
             self._outbox.put(frame)
 
-    def _accounts(self) -> tuple[dict[Tier, Balance], dict[Tier, int]]:
+    def _accounts(self) -> tuple[dict[Tier, Balance], Mapping[Tier, int]]:
         """Ledger and outbox as they stand at one moment, or nearly: both move while they are read."""
         for _ in range(_LOOKS):
             balances = self.ledger.read()
-            waiting = {tier: self._outbox.standing().waiting.get(tier, 0) for tier in Tier}
+            waiting = self._outbox.standing().own
             if all(balances[tier].waiting == waiting[tier] for tier in Tier):
                 break
         return balances, waiting
@@ -160,12 +160,12 @@ class Recorder:
 
     def delivery(self) -> Delivery:
         """Where every record of this process is."""
-        balances, waiting = self._accounts()
+        tiers, waiting = self._accounts()
         queue, outbox, sender = self.queue.standing(), self._outbox.standing(), self._sender.standing()
-        oldest = outbox.oldest_at_ns
+        oldest, of_the_dead = outbox.oldest_at_ns, [orphan.departed().balances for orphan in list(self._adopted)]
         return Delivery(
             instance=str(self._resource.get(semconv.SERVICE_INSTANCE_ID, "")),
-            tiers=balances,
+            tiers=tiers,
             waiting=waiting,
             queue=QueueStanding(
                 records=queue.records, capacity=queue.capacity, bytes=queue.bytes, capacity_bytes=queue.capacity_bytes,
@@ -183,7 +183,7 @@ class Recorder:
             ),
             adopted=AdoptedStanding(
                 instances=self._departed + len(self._adopted),
-                waiting=sum(one.waiting for orphan in list(self._adopted) for one in orphan.departed().balances.values()),
+                waiting=sum(one.waiting for balances in of_the_dead for one in balances.values()),
                 unconfirmed=self._left,
             ),
             altered=dict(altered),
@@ -211,13 +211,13 @@ class Recorder:
         is_sent = self._sender.shutdown(
             max(0.0, deadline - time.monotonic()), attempts=1 if is_kept and may_leave else None
         )
-        waiting = self._waiting()
-        self.journaled = waiting if is_kept else 0
+        standing = self._outbox.standing()
+        self.journaled = sum(standing.own.values()) if is_kept else 0
         self._outbox.close()
         if self._files is not None:
             self._files.close(max(0.1, deadline - time.monotonic()))
         if self._home is not None:
-            self._home.close(is_delivered=is_written and not waiting)
+            self._home.close(is_delivered=is_written and not standing.own_records)
         return is_written and is_sent
 
 
