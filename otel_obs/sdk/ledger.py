@@ -96,7 +96,7 @@ class Ledger:
     def number(self, tier: int) -> int:
         """The next number of the tier at this place in TIERS."""
         number, place = self.next_number[tier](), self.at[tier]
-        if number > self.cells[place]:  # another thread may have had the next one, and written it down before us
+        if number > self.cells[place]:  # noqa: PLR1730 - another thread may have written the next one; a call would let it in here
             self.cells[place] = number
         return number
 
@@ -124,6 +124,16 @@ class Ledger:
         place = _FIRST + TIERS.index(tier) * _PER_TIER + what
         with self._lock:
             self._words[place] += records
+
+    def let_go(self) -> None:
+        """Keep the counts in memory alone from now on: a file that is mapped is one that is open."""
+        with self._lock:
+            mapped, self._map = self._map, mmap.mmap(-1, _SIZE)
+            self._map[:] = mapped[:]
+            words, self._words = self._words, memoryview(self._map).cast("Q")
+            self.cells = self._words
+            words.release()
+            mapped.close()
 
     def end(self) -> None:
         """Say that the process ended in order: nothing is between its threads and the journal."""

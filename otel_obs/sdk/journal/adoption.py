@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from otel_obs.contract.tiers import Tier
 from otel_obs.sdk.journal import framing
 from otel_obs.sdk.journal.accounts import Account, made_whole
-from otel_obs.sdk.journal.home import DRAFT, LEDGER, LOCK, About, is_held, locked, read_about, slug
+from otel_obs.sdk.journal.home import DRAFT, LEDGER, LOCK, About, discard, is_held, locked, read_about, slug
 from otel_obs.sdk.journal.segment import Segment, contents, file_name, segments_in
 from otel_obs.sdk.ledger import TIERS, Balance, Ledger, NoLedgerError
 from otel_obs.sdk.otlp.turns import GiveWay
@@ -114,13 +114,14 @@ class Orphan:
         """Let go of it, as it is."""
         lock, self._lock = self._lock, None
         if lock is not None:
+            self.ledger.let_go()
             with suppress(OSError):
                 os.close(lock)
 
     def remove(self) -> None:
         """Delete the directory, while it is locked."""
         if self._lock is not None:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            discard(self.directory)
         self.release()
 
 
@@ -148,7 +149,7 @@ def homes(service: Path) -> list[Path]:
 
 
 def _remove_stale(draft: Path) -> None:
-    if time.time() - draft.stat().st_mtime > _STALE and _is_left(draft):
+    if time.time() - draft.stat().st_mtime > _STALE and (_is_left(draft) or not (draft / LOCK).exists()):
         shutil.rmtree(draft, ignore_errors=True)
 
 

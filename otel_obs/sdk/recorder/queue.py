@@ -94,7 +94,7 @@ class Queue:
             return
         place = self._at[lane]
         number = self._next[lane]()
-        if number > self._cells[place]:  # another thread may have had the next one, and written it down before us
+        if number > self._cells[place]:  # noqa: PLR1730 - another thread may have written the next one; a call would let it in here
             self._cells[place] = number
         if lane <= _LAST_DURABLE and number - self._cells[place + 1] > self._most_unconfirmed:
             self._at_once((number, lane, size, make, payload))
