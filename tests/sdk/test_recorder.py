@@ -81,10 +81,12 @@ def test_a_kill_costs_at_most_256_durable_records_as_any_further_is_written_at_o
     queue, at_once = _queue(ledger, most=10_000)
     _put(queue, STANDARD, 1_000)
     _put(queue, DURABLE, 300)
-    assert [item[0] for item in at_once] == list(range(257, 301))
+    first = at_once[0][0]
+    assert 200 < first <= 257
+    assert [item[0] for item in at_once] == list(range(first, 301))
     ledger.confirm(DURABLE, 300)
     _put(queue, DURABLE)
-    assert len(at_once) == 44
+    assert len(at_once) == 301 - first
 
 
 def test_under_journal_sync_each_durable_record_is_written_before_its_call_returns() -> None:

@@ -35,7 +35,8 @@ _log: Final = logging.getLogger("otel_obs")
 _STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
 _TELL_EVERY: Final = 60.0  # seconds between two warnings of the kill switch
 _LOOKS: Final = 5  # at ledger and outbox, which move between two looks
-_MOST_ORPHANS: Final = 64
+_MOST_ORPHANS: Final = 32  # at a time
+_LOOK_AGAIN: Final = 0.2
 
 
 class Recorder:
@@ -84,6 +85,7 @@ class Recorder:
         self._stated: tuple[int, ...] = ()
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
+        self._departed = 0  # those that were adopted, and are gone
         self.journaled = 0  # what the end left on disk
         self._left = 0  # records that died with those that were adopted
         self._writer.start(self.queue)
@@ -104,17 +106,26 @@ class Recorder:
 
     def _adopt(self, home: Home) -> None:
         try:
-            root = root_of(self._wanted)
+            root, tried = root_of(self._wanted), set[Path]()
             while root is not None and home is self._home:
-                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS)
+                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS, but=tried)
                 for orphan in found:
                     self._adopted.append(orphan)
                     self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
                     self._outbox.adopt(orphan)
                 if len(found) < _MOST_ORPHANS:
                     return
+                tried.update(orphan.directory for orphan in found)
+                self._wait_for_room(home)
         except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
+
+    def _wait_for_room(self, home: Home) -> None:
+        """Wait until those that were adopted are delivered: each has two files open, of which a bot has not many."""
+        while home is self._home and any(orphan.is_held for orphan in self._adopted):
+            time.sleep(_LOOK_AGAIN)
+        self._departed += len(self._adopted)
+        self._adopted.clear()
 
     # What it tells of itself -----------------------------------------------------------------------------------------
 
@@ -153,11 +164,11 @@ class Recorder:
         if frame is not None:
             self._outbox.put(frame)
 
-    def _accounts(self) -> tuple[dict[Tier, Balance], dict[Tier, int]]:
+    def _accounts(self) -> tuple[dict[Tier, Balance], Mapping[Tier, int]]:
         """Ledger and outbox as they stand at one moment, or nearly: both move while they are read."""
         for _ in range(_LOOKS):
             balances = self.ledger.read()
-            waiting = dict(self._outbox.standing().own)
+            waiting = self._outbox.standing().own
             if all(balances[tier].waiting == waiting[tier] for tier in Tier):
                 break
         return balances, waiting
@@ -167,12 +178,12 @@ class Recorder:
 
     def delivery(self) -> Delivery:
         """Where every record of this process is."""
-        balances, waiting = self._accounts()
+        tiers, waiting = self._accounts()
         queue, outbox, sender = self.queue.standing(), self._outbox.standing(), self._sender.standing()
-        oldest = outbox.oldest_at_ns
+        oldest, of_the_dead = outbox.oldest_at_ns, [orphan.departed().balances for orphan in list(self._adopted)]
         return Delivery(
             instance=str(self._resource.get(semconv.SERVICE_INSTANCE_ID, "")),
-            tiers=balances,
+            tiers=tiers,
             waiting=waiting,
             queue=QueueStanding(
                 records=queue.records, capacity=queue.capacity, bytes=queue.bytes, capacity_bytes=queue.capacity_bytes,
@@ -189,8 +200,8 @@ class Recorder:
                 last_error=sender.last_error, seconds_since_success=sender.since_success,
             ),
             adopted=AdoptedStanding(
-                instances=len(self._adopted),
-                waiting=sum(one.waiting for orphan in self._adopted for one in orphan.departed().balances.values()),
+                instances=self._departed + len(self._adopted),
+                waiting=sum(one.waiting for balances in of_the_dead for one in balances.values()),
                 unconfirmed=self._left,
             ),
             altered=dict(altered),
@@ -218,13 +229,13 @@ class Recorder:
         is_sent = self._sender.shutdown(
             max(0.0, deadline - time.monotonic()), attempts=1 if is_kept and may_leave else None
         )
-        waiting = self._waiting()
-        self.journaled = sum(self._outbox.standing().own.values()) if is_kept else 0
+        standing = self._outbox.standing()
+        self.journaled = sum(standing.own.values()) if is_kept else 0
         self._outbox.close()
         if self._files is not None:
             self._files.close(max(0.1, deadline - time.monotonic()))
         if self._home is not None:
-            self._home.close(is_delivered=is_written and not waiting)
+            self._home.close(is_delivered=is_written and not standing.own_records)
         return is_written and is_sent
 
 

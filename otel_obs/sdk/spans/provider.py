@@ -28,7 +28,7 @@ from otel_obs.sdk.otlp.records import KNOWS_WHETHER_REMOTE
 from otel_obs.sdk.spans.attributes import Limits
 from otel_obs.sdk.spans.made import of_leaf
 from otel_obs.sdk.spans.made import of_span as of_span_record
-from otel_obs.sdk.spans.span import Span
+from otel_obs.sdk.spans.span import Span, failed_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,6 @@ _SAMPLED: Final = 1
 _RANDOM: Final = 2
 _FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 _SPAN_SIZE: Final = 600  # bytes that an ordinary span takes, about
-_EVENT_SIZE: Final = 300
 _CURRENT: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))  # the key of the current span
 
 
@@ -89,7 +88,7 @@ class Origin:
         if queue is not None and span.trace_place[1] & _SAMPLED:
             if tier is None:
                 tier = of_span(span.said)
-                size = _SPAN_SIZE + _EVENT_SIZE * span.happenings
+                size = _SPAN_SIZE + span.size
             queue.put(2 * tier.place, size, of_span_record, span)
 
 
@@ -147,6 +146,8 @@ class OurTracer(trace.Tracer):
             )
         start = time_ns() if start_time is None else start_time
         span = Span(self._origin, name, (trace_id, bits, state), span_id, parent, start)
+        if start_time is None:
+            span.measure()
         span.begin(kind, attributes)
         if not (record_exception and set_status_on_exception):
             span.take_exceptions(recorded=record_exception, failing=set_status_on_exception)
@@ -212,13 +213,19 @@ class OurTracer(trace.Tracer):
         span = self.start_span(
             name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
         )
+        # What OpenTelemetry itself does with exceptions fails where one has no words.
         with trace.use_span(
-            span,
-            end_on_exit=end_on_exit,
-            record_exception=record_exception,
-            set_status_on_exception=set_status_on_exception,
+            span, end_on_exit=end_on_exit, record_exception=False, set_status_on_exception=False
         ) as current:
-            yield current
+            try:
+                yield current
+            except Exception as error:
+                if current.is_recording():
+                    if record_exception:
+                        current.record_exception(error)
+                    if set_status_on_exception:
+                        current.set_status(failed_by(error))
+                raise
 
     def record_leaf(self, name: str, attributes: Mapping[str, Any], *, start_ns: int, context: Context) -> None:
         """Record a finished span; see ``contract/recording.py``."""
