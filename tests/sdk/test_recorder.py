@@ -64,15 +64,15 @@ def test_the_kill_switch_goes_on_once_and_off_by_itself_when_there_is_room_again
     ledger = Ledger()
     queue, _ = _queue(ledger)
     _put(queue, STANDARD, 120)
-    assert (queue.standing().kill_switch, queue.standing().killed, queue.standing().records) == (True, 1, 95)
+    assert (queue.standing().kill_switch, queue.standing().kills, queue.standing().records) == (True, 1, 95)
     queue.take(40)
     _put(queue, STANDARD)
     assert queue.standing().kill_switch  # 55 of 100 are no room yet
     queue.take(6)
     _put(queue, STANDARD)
-    assert (queue.standing().kill_switch, queue.standing().killed, queue.standing().records) == (False, 1, 50)
+    assert (queue.standing().kill_switch, queue.standing().kills, queue.standing().records) == (False, 1, 50)
     _put(queue, STANDARD, 60)
-    assert (queue.standing().kill_switch, queue.standing().killed) == (True, 2)
+    assert (queue.standing().kill_switch, queue.standing().kills) == (True, 2)
     assert ledger.read()[STANDARD].dropped == {Loss.KILL_SWITCH: 25 + 1 + 15}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -14,7 +15,7 @@ from otel_obs.sdk.exporter.sender import Sender
 from otel_obs.sdk.exporter.transport import connect
 from otel_obs.sdk.journal import Outbox, adopt, open_home, root_of
 from otel_obs.sdk.ledger import Ledger
-from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding, QueueStanding
+from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding
 from otel_obs.sdk.otlp.wire import altered
 from otel_obs.sdk.recorder.queue import Queue
 from otel_obs.sdk.recorder.statement import statement
@@ -179,16 +180,13 @@ class Recorder:
     def delivery(self) -> Delivery:
         """Where every record of this process is."""
         tiers, waiting = self._accounts()
-        queue, outbox, sender = self.queue.standing(), self._outbox.standing(), self._sender.standing()
+        outbox, sender = self._outbox.standing(), self._sender.standing()
         oldest, of_the_dead = outbox.oldest_at_ns, [orphan.departed().balances for orphan in list(self._adopted)]
         return Delivery(
             instance=str(self._resource.get(semconv.SERVICE_INSTANCE_ID, "")),
             tiers=tiers,
             waiting=waiting,
-            queue=QueueStanding(
-                records=queue.records, capacity=queue.capacity, bytes=queue.bytes, capacity_bytes=queue.capacity_bytes,
-                fill=queue.fill, kill_switch=queue.kill_switch, kills=queue.killed, writer_lag=self._writer.lag,
-            ),
+            queue=replace(self.queue.standing(), writer_lag=self._writer.lag),
             journal=JournalStanding(
                 state=outbox.state, bytes=outbox.journal_bytes, capacity=outbox.journal_limit,
                 segments=outbox.segments,
