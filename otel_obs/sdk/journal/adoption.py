@@ -59,11 +59,16 @@ class Orphan:
         self.unsettled = 0
         self._lock: int | None = lock
         self._last_statement = last_statement
-        self._is_told = False
+        self.is_told = False
 
     def departed(self) -> Departed:
         """Who it was, and what its ledger says now."""
         return Departed(about=self.about, balances=self.ledger.read(), has_ended=self.has_ended)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process still has it."""
+        return self._lock is not None
 
     def settled(self) -> bool:
         """Count one entry less; whether it was the last."""
@@ -72,19 +77,22 @@ class Orphan:
 
     def go_on(self, outbox: Outbox) -> None:
         """All that waits is settled: say the last statement; once that is delivered as well, the directory goes."""
-        if self._is_told:
+        if self.is_told:
             self.remove()
             return
-        frame = None
-        if self._last_statement is not None:
-            try:
-                frame = self._last_statement(self.departed())
-            except Exception:  # noqa: BLE001 - it is made by others, and the sender must go on
-                _log.exception("The last statement of %s could not be made; the next start tries again.", self.about)
-        if frame is None:
+        if self._last_statement is None:
             self.release()
+            return
+        try:
+            frame = self._last_statement(self.departed())
+        except Exception:  # noqa: BLE001 - it is made by others, and the sender must go on
+            _log.exception("The last statement of %s could not be made; the next start tries again.", self.about)
+            self.release()
+            return
+        if frame is None:
+            self.remove()
         else:
-            self._is_told = True
+            self.is_told = True
             outbox.append_for(self, frame)
 
     def append(self, frame: Frame) -> Entry:
@@ -173,8 +181,8 @@ def adopt(
 
     Each is to be handed to ``Outbox.adopt``, which delivers what waits there. ``last_statement`` then makes the frame
     that is the dead process's last word (numbered by nobody; its tier's the durable one); once that is delivered, its
-    directory is removed. Without it, or where it gives None, the directory stays for the next start. What cannot be
-    read is logged and left alone. Two processes never adopt the same.
+    directory is removed. Where it gives None there is nothing to say, and the directory goes at once; without it, it
+    stays for the next start. What cannot be read is logged and left alone. Two processes never adopt the same.
     """
     return adopt_these(orphans(root, service), last_statement=last_statement, most=most)
 

@@ -6,18 +6,18 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract import semconv
 from otel_obs.contract.tiers import Tier
 from otel_obs.sdk.exporter.sender import Sender
 from otel_obs.sdk.exporter.transport import connect
-from otel_obs.sdk.journal import Outbox, adopt, open_home, root_of
+from otel_obs.sdk.journal import Outbox, adopt_these, open_home, orphans, root_of, size_of
 from otel_obs.sdk.ledger import Ledger
 from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding, QueueStanding
 from otel_obs.sdk.otlp.wire import altered
 from otel_obs.sdk.recorder.queue import Queue
-from otel_obs.sdk.recorder.statement import statement
+from otel_obs.sdk.recorder.statement import last_word, statement
 from otel_obs.sdk.recorder.writer import Writer
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.resources import Resource
 
-    from otel_obs.sdk.frames import Frame
-    from otel_obs.sdk.journal import Departed, Home, Orphan
+    from otel_obs.sdk.journal import Home, Orphan
     from otel_obs.sdk.ledger import Balance
     from otel_obs.sdk.trace_files import TraceFiles
     from otel_obs.settings import Settings
@@ -34,7 +33,9 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("otel_obs")
 _STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
 _LOOKS: Final = 5  # at ledger and outbox, which move between two looks
-_MOST_ORPHANS: Final = 64
+_MOST_ORPHANS: Final = 64  # at a time: each keeps a file open
+_ADOPTION_EVERY: Final = 1.0  # seconds
+_LONGEST_UNSYNCED: Final = 1.25  # seconds; the sender does it each second, unless a request keeps it
 
 
 class Recorder:
@@ -73,7 +74,7 @@ class Recorder:
             self.ledger,
             self._outbox.put,
             also=() if files is None else (files.take,),
-            each_round=(*self._each_round, self._state_if_due),
+            each_round=(*self._each_round, self._state_if_due, self._sync_if_due),
         )
         self.queue = Queue(
             self.ledger, self._writer.write_one, most=wanted.max_queue, most_bytes=wanted.max_queue_bytes,
@@ -83,11 +84,11 @@ class Recorder:
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
         self.journaled = 0  # what the end left on disk
-        self._left = 0  # records that died with those that were adopted
+        self._instances = 0  # that were adopted
+        self._left = 0  # records that died with them
+        self._is_over = threading.Event()
         self._writer.start(self.queue)
-        self._sender = Sender(
-            cast("Any", self._outbox), transport, send_interval=wanted.send_interval, waiting=self._waiting
-        )
+        self._sender = Sender(self._outbox, transport, send_interval=wanted.send_interval, waiting=self._waiting)
         if home is not None:
             threading.Thread(target=self._adopt, args=(home,), name="otel_obs adoption", daemon=True).start()
 
@@ -101,18 +102,38 @@ class Recorder:
     # What dead processes left ----------------------------------------------------------------------------------------
 
     def _adopt(self, home: Home) -> None:
+        """Take over so many at a time; the bytes of the others count as well, lest the disk fills up meanwhile."""
         try:
             root = root_of(self._wanted)
+            seen: set[Path] = set()
             while root is not None and home is self._home:
-                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS)
-                for orphan in found:
-                    self._adopted.append(orphan)
-                    self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
-                    self._outbox.adopt(orphan)
-                if len(found) < _MOST_ORPHANS:
+                found = adopt_these(
+                    [path for path in orphans(root, home.about.service) if path not in seen],
+                    last_statement=last_word, most=_MOST_ORPHANS,
+                )  # fmt: skip
+                seen |= {orphan.directory for orphan in found}
+                self._take_over(found)
+                others = [path for path in orphans(root, home.about.service) if path not in seen]
+                self._outbox.leave_room(sum(map(size_of, others)))
+                if not others or not found:
                     return
+                while any(orphan.is_held for orphan in found):
+                    if self._is_over.wait(_ADOPTION_EVERY) or home is not self._home:
+                        return
         except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
+
+    def _take_over(self, found: list[Orphan]) -> None:
+        self._adopted = [orphan for orphan in self._adopted if orphan.is_held]
+        for orphan in found:
+            self._adopted.append(orphan)
+            self._instances += 1
+            self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
+            self._outbox.adopt(orphan)
+
+    def _sync_if_due(self) -> None:
+        if time.monotonic() - self._outbox.synced_at >= _LONGEST_UNSYNCED:
+            self._outbox.sync()
 
     # What it tells of itself -----------------------------------------------------------------------------------------
 
@@ -171,7 +192,7 @@ class Recorder:
                 last_error=sender.last_error, seconds_since_success=sender.since_success,
             ),
             adopted=AdoptedStanding(
-                instances=len(self._adopted),
+                instances=self._instances,
                 waiting=sum(one.waiting for orphan in self._adopted for one in orphan.departed().balances.values()),
                 unconfirmed=self._left,
             ),
@@ -193,6 +214,7 @@ class Recorder:
         ``may_leave`` what is journaled for the next start, once the receiver was tried and is away.
         """
         deadline = time.monotonic() + within
+        self._is_over.set()
         self.queue.close()
         is_written = self._writer.end(within)
         self._state(has_ended=True)
@@ -219,14 +241,3 @@ def _trace_files(wanted: Settings) -> TraceFiles | None:
         Path(wanted.trace_files).expanduser(), keep_days=wanted.trace_files_keep_days,
         max_bytes=wanted.trace_files_max_bytes,
     )  # fmt: skip
-
-
-def _last_word(departed: Departed) -> Frame | None:
-    balances = departed.balances
-    about = departed.about
-    resource = {
-        semconv.SERVICE_NAME: about.service, semconv.SERVICE_INSTANCE_ID: about.instance, **about.resource
-    }  # fmt: skip
-    return statement(
-        balances, {tier: balance.waiting for tier, balance in balances.items()}, resource=resource, has_ended=True
-    )
