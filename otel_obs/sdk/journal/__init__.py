@@ -6,7 +6,7 @@ by tier. ``open_home`` makes it, ``Outbox`` writes and hands out, ``adopt`` take
 
 from __future__ import annotations
 
-from otel_obs.sdk.journal.adoption import Departed, Orphan, adopt, adopt_these, orphans, size_of
+from otel_obs.sdk.journal.adoption import Departed, Orphan, adopt, orphans, size_of
 from otel_obs.sdk.journal.home import About, Home, open_home, root_of
 from otel_obs.sdk.journal.outbox import Outbox
 from otel_obs.sdk.journal.segment import Entry
@@ -21,7 +21,6 @@ __all__ = [
     "Outbox",
     "Standing",
     "adopt",
-    "adopt_these",
     "open_home",
     "orphans",
     "root_of",

@@ -20,7 +20,7 @@ from otel_obs.sdk.ledger import TIERS, Balance, Ledger, NoLedgerError
 from otel_obs.sdk.otlp.turns import GiveWay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from pathlib import Path
 
     from otel_obs.sdk.frames import Frame
@@ -176,15 +176,17 @@ def adopt(
     *,
     last_statement: Callable[[Departed], Frame | None] | None = None,
     most: int = _MOST,
+    but: Container[Path] = (),
 ) -> list[Orphan]:
-    """Lock the directories that dead processes of this service left, at most so many, and read them.
+    """Lock the directories that dead processes of this service left, at most so many, and read them; ``but`` these.
 
     Each is to be handed to ``Outbox.adopt``, which delivers what waits there. ``last_statement`` then makes the frame
     that is the dead process's last word (numbered by nobody; its tier's the durable one); once that is delivered, its
     directory is removed. Where it gives None there is nothing to say, and the directory goes at once; without it, it
     stays for the next start. What cannot be read is logged and left alone. Two processes never adopt the same.
     """
-    return adopt_these(orphans(root, service), last_statement=last_statement, most=most)
+    wanted = (path for path in orphans(root, service) if path not in but)
+    return adopt_these(wanted, last_statement=last_statement, most=most)
 
 
 def adopt_these(

@@ -12,7 +12,7 @@ from otel_obs.contract import semconv
 from otel_obs.contract.tiers import Tier
 from otel_obs.sdk.exporter.sender import Sender
 from otel_obs.sdk.exporter.transport import connect
-from otel_obs.sdk.journal import Outbox, adopt_these, open_home, orphans, root_of, size_of
+from otel_obs.sdk.journal import Outbox, adopt, open_home, orphans, root_of, size_of
 from otel_obs.sdk.ledger import Ledger
 from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding, QueueStanding
 from otel_obs.sdk.otlp.wire import altered
@@ -107,13 +107,11 @@ class Recorder:
             root = root_of(self._wanted)
             seen: set[Path] = set()
             while root is not None and home is self._home:
-                found = adopt_these(
-                    [path for path in orphans(root, home.about.service) if path not in seen],
-                    last_statement=last_word, most=_MOST_ORPHANS,
-                )  # fmt: skip
+                service = home.about.service
+                found = adopt(root, service, last_statement=last_word, most=_MOST_ORPHANS, but=seen)
                 seen |= {orphan.directory for orphan in found}
                 self._take_over(found)
-                others = [path for path in orphans(root, home.about.service) if path not in seen]
+                others = [path for path in orphans(root, service) if path not in seen]
                 self._outbox.leave_room(sum(map(size_of, others)))
                 if not others or not found:
                     return
