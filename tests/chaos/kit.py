@@ -63,7 +63,7 @@ class Store:
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=ENVIRONMENT, start_new_session=True
             )
         told = until(
-            lambda: file.exists() or self.process.poll() is not None and (self._place / "store.log").read_text()
+            lambda: file.exists() or (self.process.poll() is not None and (self._place / "store.log").read_text())
         )
         assert told is True, told
         found = json.loads(file.read_text(encoding="utf-8"))

@@ -118,12 +118,16 @@ def _say(program: Any, clock: FrozenClock) -> None:
                 _spoil(about)
                 for step in steps:
                     _tell(decision, step, clock)
-                if raises:
-                    raise ValueError("the bot's own")
+                _raise_if(raises)
         except ValueError:
             pass
         decision.gate("too late", "deny")
         _spoil(what)
+
+
+def _raise_if(raises: object) -> None:
+    if raises:
+        raise ValueError("the bot's own")
 
 
 def _tell(decision: Any, step: Any, clock: FrozenClock) -> None:
