@@ -139,7 +139,9 @@ def test_after_a_kill_at_any_moment_every_confirmed_record_is_there_and_the_ledg
         for tier, balance in read_ledger(root / SERVICE / "one" / "ledger")[0].items():
             assert balance.confirmed >= confirmed[tier]
             assert balance.waiting == 0
-            assert set(balance.lost) <= {Loss.JOURNAL_FULL}
+            # A kill between the two counts of a frame that found no room leaves it lost, but not why.
+            assert set(balance.lost) <= {Loss.JOURNAL_FULL, Loss.UNWRITABLE}
+            assert balance.lost.get(Loss.UNWRITABLE, 0) <= 9
             # Every number is in the store, or counted as lost, or died with the process.
             gone = balance.numbered - len(stored[tier])
             assert gone == sum(balance.lost.values()) + balance.unconfirmed
