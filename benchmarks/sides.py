@@ -44,12 +44,16 @@ def ours(port: int, **more: Any) -> Side:
     more.setdefault("journal", tempfile.mkdtemp(prefix="otel_obs_bench_"))
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{port}"
     obs.configure(service_name="bench", **more)
-    says: dict[str, tuple[Say, Say]] = {
+    return Side(ours_says(), lambda: obs.stage("bench"), int, lambda: obs.flush(within=120), obs.shutdown, _numbered)
+
+
+def ours_says() -> dict[str, tuple[Say, Say]]:
+    """Our ways to say it."""
+    return {
         "leaf": (_our_leaf, _our_payload),
         "context": (_our_context, _our_payload),
         "veto": (_our_veto, _our_payload),
     }
-    return Side(says, lambda: obs.stage("bench"), int, lambda: obs.flush(within=120), obs.shutdown, _numbered)
 
 
 def _numbered() -> int:

@@ -32,6 +32,12 @@ _LARGE: Final = 65_536  # bytes: what is larger is cut at once, so that it is no
 _SIZE: Final = 700  # bytes that a decision takes, about
 _GATE_SIZE: Final = 400
 _NUMBERS: Final[frozenset[Any]] = frozenset({int, float})
+_OF_PLAIN_WORDS: Final = {outcome.value: derive((), claimed=outcome.value) for outcome in Outcome}
+_WHAT: Final = semconv.DECISION_WHAT
+_WHY: Final = semconv.DECISION_WHY
+_SYMBOL: Final = semconv.INSTRUMENT_SYMBOL
+_SIDE: Final = semconv.ORDER_SIDE
+_STRATEGY: Final = semconv.STRATEGY_NAME
 _VERDICTS: Final = "pass, deny, adjust or error; or True or False"
 
 
@@ -117,19 +123,20 @@ def described(
     defects: Defects,
 ) -> dict[str, Any]:
     """Build the attributes of a decision that are known when it starts: what a sampler may look at."""
-    named: dict[str, Any] = values.custom(attributes, defects)
+    named: dict[str, Any] = {} if attributes is None else values.custom(attributes, defects)
     if not values.is_given(what):
         defects.add("unnamed", semconv.DECISION_WHAT, "is empty", fix="Say what was chosen.")
         what = UNNAMED
-    for key, value in (
-        (semconv.DECISION_WHAT, what),
-        (semconv.DECISION_WHY, why if values.is_given(why) else None),
-        (semconv.INSTRUMENT_SYMBOL, symbol),
-        (semconv.ORDER_SIDE, side),
-        (semconv.STRATEGY_NAME, strategy),
-    ):
-        if value is not None:
-            named[key] = values.text(key, value, defects)
+    text = values.text
+    named[_WHAT] = text(_WHAT, what, defects)
+    if values.is_given(why):
+        named[_WHY] = text(_WHY, why, defects)
+    if symbol is not None:
+        named[_SYMBOL] = text(_SYMBOL, symbol, defects)
+    if side is not None:
+        named[_SIDE] = text(_SIDE, side, defects)
+    if strategy is not None:
+        named[_STRATEGY] = text(_STRATEGY, strategy, defects)
     if confidence is not None:
         sure = values.number(semconv.DECISION_CONFIDENCE, confidence, defects)
         if sure is not None and not 0 <= sure <= 1:
@@ -158,7 +165,9 @@ def described_in_full(leaf: tuple[tuple[Any, ...], Any], defects: Defects) -> di
     """Build all attributes of a decision that was said in one call."""
     said, outcome = leaf
     named = _describe(said, defects)
-    derived = derive((), claimed=values.text(semconv.DECISION_OUTCOME, outcome, defects))
+    derived = _OF_PLAIN_WORDS.get(outcome) if outcome.__class__ is str else None
+    if derived is None:
+        derived = derive((), claimed=values.text(semconv.DECISION_OUTCOME, outcome, defects))
     for text in derived.defects:
         defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
     named[semconv.DECISION_OUTCOME] = derived.outcome.value

@@ -48,7 +48,8 @@ class Writer:
         self._also, self._each_round = also, each_round
         self._pause = GiveWay()
         self._looked = time.monotonic()
-        self._rounds = 0
+        self._asked = self._heard = self._answered = 0  # flushes
+        self._before_answer = 0  # items that stood in the queue when the last one was heard
         self._round_done = threading.Condition()
         self._ends = False
         self._queue: Queue
@@ -70,14 +71,14 @@ class Writer:
         """Wait until all that stands in the queue now is handed on; whether it was in time."""
         deadline = time.monotonic() + within
         with self._round_done:
-            wanted = self._rounds + 2  # the round that runs now may have taken its items before we asked
-            while self._rounds < wanted and self._thread.is_alive():
+            self._asked = asked = self._asked + 1
+            while self._answered < asked and self._thread.is_alive():
                 self._queue.wake()
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
                 self._round_done.wait(min(left, PERIOD))
-        return not len(self._queue)
+            return self._answered >= asked
 
     def end(self, within: float) -> bool:
         """Hand on what is left, and stop; whether all of it was handed on in time."""
@@ -97,12 +98,16 @@ class Writer:
             self._looked = time.monotonic()
             for call in self._each_round:
                 self._safely(call)
+            if self._heard == self._answered:
+                self._heard, self._before_answer = self._asked, len(self._queue)
             items = self._queue.take(_AT_ONCE)
             if items:
                 self._write(items, self._pause)
-            with self._round_done:
-                self._rounds += 1
-                self._round_done.notify_all()
+            self._before_answer -= len(items)
+            if self._before_answer <= 0:
+                with self._round_done:
+                    self._answered = self._heard
+                    self._round_done.notify_all()
             if len(self._queue):
                 continue
             if ends:
