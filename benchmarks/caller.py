@@ -90,10 +90,19 @@ def measure() -> Iterator[dict[str, object]]:
             for way, told in _WAYS.items():
                 for ask in asks.values():  # the first is not counted
                     ask("flat", kind)
-                turns: list[dict[str, Any]] = [{name: ask(way, kind) for name, ask in asks.items()} for _ in range(_TURNS)]
+                turns: list[dict[str, Any]] = [
+                    {name: ask(way, kind) for name, ask in asks.items()} for _ in range(_TURNS)
+                ]
                 for figure in ("p50", "mean", "p99"):
-                    ours, stock = (statistics.median(turn[name][figure] for turn in turns) for name in ("ours", "stock"))
-                    yield {"figure": f"{title}, {told}, {figure}", "unit": "µs", "ours": ours / 1e3, "stock": stock / 1e3}
+                    ours, stock = (
+                        statistics.median(turn[name][figure] for turn in turns) for name in ("ours", "stock")
+                    )
+                    yield {
+                        "figure": f"{title}, {told}, {figure}",
+                        "unit": "µs",
+                        "ours": ours / 1e3,
+                        "stock": stock / 1e3,
+                    }
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-
 @contextmanager
 def running(program: str, *arguments: object) -> Iterator[Callable[..., Any]]:
     """Start ``program``, which ``answer``s; yields what asks it. It ends with the block, after its own end."""

@@ -35,24 +35,16 @@ def flat_map(given: dict[Any, Any], *, longest: int, most_items: int, most_chara
     """A dict of plain numbers and texts as JSON; None where it holds anything else, or is near a bound."""
     if longest < _LONGEST_NAME or len(given) > most_items:
         return None
-    parts = []
+    names, parts = _names, []
     try:
         for name, value in given.items():
             kind = value.__class__
-            if kind is float:
-                if value - value != 0.0:  # noqa: PLR0124 - neither endless nor NaN
-                    return None
-                parts.append(_names[name] + repr(value))
-            elif kind is str:
-                if len(value) > longest or not value.isascii():
-                    return None
-                parts.append(_names[name] + _quoted(value))
-            elif kind is int:
-                if not -_INT64 <= value < _INT64:
-                    return None
-                parts.append(_names[name] + repr(value))
+            if (kind is float and value - value == 0.0) or (kind is int and -_INT64 <= value < _INT64):
+                parts.append(f"{names[name]}{value!r}")
+            elif kind is str and len(value) <= longest and value.isascii():
+                parts.append(names[name] + _quoted(value))
             elif value is None or kind is bool:
-                parts.append(_names[name] + ("null" if value is None else "true" if value else "false"))
+                parts.append(names[name] + ("null" if value is None else "true" if value else "false"))
             else:
                 return None
     except KeyError:

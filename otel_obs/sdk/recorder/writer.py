@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_obs.contract import semconv
 from otel_obs.contract.tiers import Loss
 from otel_obs.sdk.frames import Frame, runs
 from otel_obs.sdk.otlp import GiveWay, encode_logs, encode_spans
-from otel_obs.sdk.otlp.turns import hold_on
+from otel_obs.sdk.otlp.turns import LONG_TURN, TURN, hold_on
 from otel_obs.sdk.recorder.queue import LANES
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Record = SpanRecord | LogRecord
 
+_TIER: Final = semconv.OTEL_OBS_TIER
+_SEQ: Final = semconv.OTEL_OBS_SEQ
 _log: Final = logging.getLogger("otel_obs")
 PERIOD: Final = 0.05  # seconds that a record stands in the queue at most, as long as we keep up
 _QUIET: Final = 1.0  # seconds of silence after which the next record has to wake us
@@ -102,6 +104,7 @@ class Writer:
                 self._heard, self._before_answer = self._asked, len(self._queue)
             items = self._queue.take(_AT_ONCE)
             if items:
+                self._pause.turn = LONG_TURN if len(self._queue) else TURN
                 self._write(items, self._pause)
             self._before_answer -= len(items)
             if self._before_answer <= 0:
@@ -160,16 +163,17 @@ class Writer:
 
     def _made(self, tier: Tier, items: list[Item], numbers: list[int]) -> Iterator[Record]:
         """Yield the record of each item with its number, and note which could be made."""
+        word, noted = tier.value, numbers.append
         for number, _, _, make, payload in items:
             try:
                 record = make(payload)
-                said = cast("dict[str, object]", record.attributes)
-                said[semconv.OTEL_OBS_TIER] = tier.value
-                said[semconv.OTEL_OBS_SEQ] = number
+                said: Any = record.attributes
+                said[_TIER] = word
+                said[_SEQ] = number
             except Exception:  # noqa: BLE001 - one that cannot be made must not cost the others
                 self._tell("a record could not be made")
                 continue
-            numbers.append(number)
+            noted(number)
             yield record
 
     def _give_up(self, lane: int, records: int) -> None:
