@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BURST, _BURSTS = 1_000, 4
 _PACE, _PACED = 0.0005, 2_000
-_TURNS = 5
+_TURNS = 3
 _TITLES = {
     "leaf": "decide()",
     "context": "with decision(), a gate passes",

@@ -1,33 +1,27 @@
-"""One batch as OTLP bytes, ours beside the official encoder; and what that makes of the whole way to a receiver."""
+"""One batch as OTLP bytes, ours beside the official encoder; and what a thread that encodes does to the bot's own."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import sink
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as official
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-import otel_obs as obs
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.instrument.source import Source, using
 from otel_obs.sdk.otlp import GiveWay, encode_spans
-from otel_obs.sdk.otlp.exporters import span_exporter
 from otel_obs.sdk.otlp.from_sdk import span_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace.export import SpanExporter
 
 _BATCH, _ROUNDS = 512, 25
 _DECISIONS, _DELIVERIES = 6_000, 5
@@ -79,8 +73,8 @@ def _encoding(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
         for _ in range(_ROUNDS)
     ]
     from_records, from_sdk, stock = (statistics.median(one) for one in zip(*rounds, strict=True))
-    yield {"figure": "encode a span of 14 attributes, ns", "ours": from_records, "stock": stock}
-    yield {"figure": "the same, taken from the SDK's spans, ns", "ours": from_sdk, "stock": stock}
+    yield {"figure": "encode a span of 14 attributes", "unit": "ns", "ours": from_records, "stock": stock}
+    yield {"figure": "the same, taken from the SDK's spans", "unit": "ns", "ours": from_sdk, "stock": stock}
 
 
 def _lateness(work: Callable[[], object]) -> tuple[float, float]:
@@ -112,12 +106,13 @@ def _waking(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
     none = _lateness(lambda: time.sleep(_TICK))
     for index, name in enumerate(("p50", "p90")):
         yield {
-            "figure": f"a 5 ms tick beside the encoder wakes late, {name}, ms",
+            "figure": f"a 5 ms tick beside the encoder wakes late, {name}",
+            "unit": "ms",
             "ours": ours[index],
             "stock": stock[index],
         }
-        yield {"figure": f"the same, were the interpreter not given back, {name}, ms", "ours": without[index]}
-        yield {"figure": f"the same, beside nothing, {name}, ms", "ours": none[index]}
+        yield {"figure": f"the same, were the interpreter not given back, {name}", "unit": "ms", "ours": without[index]}
+        yield {"figure": f"the same, beside nothing, {name}", "unit": "ms", "ours": none[index]}
 
 
 def _share(work: Callable[[], object]) -> float:
@@ -143,43 +138,11 @@ def _share(work: Callable[[], object]) -> float:
 def _beside_a_busy_bot(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
     pause = GiveWay()
     yield {
-        "figure": "spans encoded beside a thread that computes on and on, 1/s",
+        "figure": "spans encoded beside a thread that computes on and on",
+        "unit": "1/s",
         "ours": _share(lambda: encode_spans(span_records(batch), pause=pause)),
         "stock": _share(lambda: official(batch).SerializeToString()),
     }
-
-
-def _delivered_per_second(exporter: SpanExporter, port: int) -> float:
-    provider = TracerProvider(shutdown_on_exit=False)
-    queue: Any = BatchSpanProcessor(exporter, max_queue_size=2 * _DECISIONS, schedule_delay_millis=100)
-    provider.add_span_processor(queue)
-    before = using.take(Source(tracer_provider=provider))
-    try:
-        start = time.perf_counter()
-        for number in range(_DECISIONS):
-            obs.decide(
-                "enter long", why="momentum and book imbalance agree", confidence=0.62, alternatives={"hold": 0.38},
-                inputs={"S_model": 0.31, "number": number}, symbol="BTCUSDT", side="buy",
-            )  # fmt: skip
-        provider.force_flush()
-        seconds = time.perf_counter() - start
-    finally:
-        using.take(before or Source())
-        provider.shutdown()
-    if (arrived := sink.received(port)) != _DECISIONS:
-        raise RuntimeError(f"{arrived} of {_DECISIONS} decisions arrived")
-    return _DECISIONS / seconds
-
-
-def _delivery() -> Iterator[dict[str, object]]:
-    with sink.running() as port:
-        url = f"http://127.0.0.1:{port}/v1/traces"
-        pairs = [
-            (_delivered_per_second(span_exporter(url), port), _delivered_per_second(OTLPSpanExporter(url), port))
-            for _ in range(_DELIVERIES)
-        ]
-    ours, stock = (statistics.median(one) for one in zip(*pairs, strict=True))
-    yield {"figure": "leaf decisions through the SDK to a receiver, none lost, 1/s", "ours": ours, "stock": stock}
 
 
 def measure() -> Iterator[dict[str, object]]:
@@ -189,4 +152,3 @@ def measure() -> Iterator[dict[str, object]]:
     yield from _encoding(batch)
     yield from _waking(batch)
     yield from _beside_a_busy_bot(batch)
-    yield from _delivery()

@@ -1,4 +1,4 @@
-"""How late a bot's event loop wakes while it makes 2,000 decisions a second: nothing said, said to us, to the stock SDK.
+"""How late an event loop wakes that makes 2,000 decisions a second: nothing said, said to us, said to the stock SDK.
 
 A loop of asyncio sleeps 5 ms and then makes the decisions that are due, each of them a ``with`` that has a gate. How
 late it woke is how much longer than 5 ms it slept: what it does itself after it woke does not count. The three take

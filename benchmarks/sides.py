@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from opentelemetry.trace import Tracer
+
     Say = Callable[[int], object]
 
 _WHY = "momentum and book imbalance agree"
@@ -44,10 +46,10 @@ def ours(port: int, **more: Any) -> Side:
     more.setdefault("journal", tempfile.mkdtemp(prefix="otel_obs_bench_"))
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{port}"
     obs.configure(service_name="bench", **more)
-    return Side(ours_says(), lambda: obs.stage("bench"), int, lambda: obs.flush(within=120), obs.shutdown, _numbered)
+    return Side(our_says(), lambda: obs.stage("bench"), int, lambda: obs.flush(within=120), obs.shutdown, _numbered)
 
 
-def ours_says() -> dict[str, tuple[Say, Say]]:
+def our_says() -> dict[str, tuple[Say, Say]]:
     """Our ways to say it."""
     return {
         "leaf": (_our_leaf, _our_payload),
@@ -114,6 +116,19 @@ def stock(port: int, **queue: Any) -> Side:
     tracer = provider.get_tracer("bench")
     waiting, most = processor._batch_processor._queue, processor._batch_processor._max_queue_size  # noqa: SLF001
 
+    def wait_for_room() -> None:
+        while len(waiting) >= most - 1:
+            time.sleep(_NAP)
+
+    return Side(
+        stock_says(tracer), lambda: tracer.start_as_current_span("bench"), wait_for_room,
+        lambda: provider.force_flush(120_000), provider.shutdown, lambda: None,
+    )  # fmt: skip
+
+
+def stock_says(tracer: Tracer) -> dict[str, tuple[Say, Say]]:
+    """The stock SDK's ways to say it."""
+
     def leaf(number: int) -> None:
         attributes = _attributes(number)
         attributes[semconv.DECISION_OUTCOME] = "held"
@@ -136,19 +151,7 @@ def stock(port: int, **queue: Any) -> Side:
         _attributes(number)
         _gate("pass", 1.5)
 
-    def wait_for_room() -> None:
-        while len(waiting) >= most - 1:
-            time.sleep(_NAP)
-
-    says: dict[str, tuple[Say, Say]] = {
-        "leaf": (leaf, leaf_payload),
-        "context": (context, context_payload),
-        "veto": (veto, context_payload),
-    }
-    return Side(
-        says, lambda: tracer.start_as_current_span("bench"), wait_for_room, lambda: provider.force_flush(120_000),
-        provider.shutdown, lambda: None,
-    )  # fmt: skip
+    return {"leaf": (leaf, leaf_payload), "context": (context, context_payload), "veto": (veto, context_payload)}
 
 
 def _attributes(number: int) -> dict[str, Any]:
