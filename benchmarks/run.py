@@ -1,4 +1,4 @@
-"""Run all benchmarks and print one table: ours, the stock SDK's and nothing's where they can do the same, and the ratio.
+"""Run all benchmarks and print one table: ours, the stock SDK's, nothing's where they can do the same; and the ratio.
 
 usage: run.py [--json FILE] [NAME ...]
 """
