@@ -88,15 +88,16 @@ class Ledger:
         self._words: memoryview = memoryview(self._map).cast("Q")
         self._words[0] = _MAGIC
         self._lock = threading.RLock()  # re-entrant: a signal handler may record as well
-        # By the tier's place in TIERS. For the hot path alone: ``cells[at] = next_number()``.
+        # By the tier's place in TIERS. For the hot path alone: as ``number`` does it.
         self.next_number: tuple[Callable[[], int], ...] = tuple(itertools.count(1).__next__ for _ in TIERS)
         self.cells: memoryview = self._words
         self.at: tuple[int, ...] = tuple(_FIRST + place * _PER_TIER + _NUMBERED for place in range(len(TIERS)))
 
     def number(self, tier: int) -> int:
         """The next number of the tier at this place in TIERS."""
-        number = self.next_number[tier]()
-        self.cells[self.at[tier]] = number
+        number, place = self.next_number[tier](), self.at[tier]
+        if number > self.cells[place]:  # noqa: PLR1730 - another thread may have written the next one; a call would let it in here
+            self.cells[place] = number
         return number
 
     def confirm(self, tier: Tier, records: int) -> None:
@@ -123,6 +124,16 @@ class Ledger:
         place = _FIRST + TIERS.index(tier) * _PER_TIER + what
         with self._lock:
             self._words[place] += records
+
+    def let_go(self) -> None:
+        """Keep the counts in memory alone from now on: a file that is mapped is one that is open."""
+        with self._lock:
+            mapped, self._map = self._map, mmap.mmap(-1, _SIZE)
+            self._map[:] = mapped[:]
+            words, self._words = self._words, memoryview(self._map).cast("Q")
+            self.cells = self._words
+            words.release()
+            mapped.close()
 
     def end(self) -> None:
         """Say that the process ended in order: nothing is between its threads and the journal."""

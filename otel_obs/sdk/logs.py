@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs
@@ -12,11 +11,11 @@ from opentelemetry.sdk._logs import LogRecordLimits, ReadWriteLogRecord, Synchro
 from opentelemetry.sdk.resources import PROCESS_PID, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_obs.contract import semconv
 from otel_obs.contract.dearness import of_log
 from otel_obs.sdk.ending import in_child
+from otel_obs.sdk.exceptions import told_of
 from otel_obs.sdk.otlp.from_sdk import log_record, resource_record, scope_record
-from otel_obs.sdk.spans.attributes import Limits, clean
+from otel_obs.sdk.spans.attributes import Limits, clean, size_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -64,11 +63,13 @@ class OurLogger(_logs.Logger):
             event_name=event_name, exception=exception,
         )  # fmt: skip
         provider = self._provider
-        if said.exception is not None:
-            said.attributes = {**_told(said.exception), **(said.attributes or {})}
         if provider.has_processors:
+            if said.exception is not None:
+                said.attributes = {**told_of(said.exception), **provider.limits.taken(said.attributes)[0]}
             provider.tell(said, self._scope)
         kept, left_out = provider.limits.taken(said.attributes)
+        if said.exception is not None:
+            kept = {**told_of(said.exception), **kept}
         said.body = clean(said.body, None)
         queue = provider.queue
         tier = of_log(said.event_name, kept)
@@ -87,20 +88,8 @@ def of_said(said: Said) -> LogRecord:
     return log_record(record, scope, attributes, left_out)
 
 
-def _told(error: BaseException) -> dict[str, str]:
-    kind = type(error)
-    return {
-        semconv.EXCEPTION_TYPE: kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}",
-        semconv.EXCEPTION_MESSAGE: str(error),
-        semconv.EXCEPTION_STACKTRACE: "".join(format_exception(error)),
-    }
-
-
 def _size(body: Any, attributes: dict[str, Any]) -> int:
-    texts = [value for value in (body, *attributes.values()) if value.__class__ is str]
-    return _SIZE + sum(map(len, texts))
+    return _SIZE + size_of(attributes) + (len(body) if body.__class__ is str else size_of({"": body}))
 
 
 class LoggerProvider(_logs.LoggerProvider):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from otel_obs import settings
 from otel_obs.instrument import values
-from otel_obs.instrument.decision import described, described_in_full
+from otel_obs.instrument.decision import describe, described_in_full
 from otel_obs.instrument.harmless import Defects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Text(str):
@@ -37,6 +41,15 @@ plain = (
 )  # fmt: skip
 maps = st.dictionaries(names, plain | st.lists(plain, max_size=3), max_size=12)
 limits = st.sampled_from([{}, {"max_text": 130}, {"max_text": 20}, {"max_items": 3}])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounds_as_they_were() -> Iterator[None]:
+    before = settings.active
+    yield
+    settings.activate(before)
+
+
 often = trying(max_examples=400, deadline=None, database=None, derandomize=True)
 
 
@@ -87,4 +100,4 @@ def test_a_decision_has_the_same_attributes_in_the_same_order(
     expected = described_in_full((tuple(map(general, said)), Text(outcome)), marks_in_general)
     assert list(map(repr, named.items())) == list(map(repr, expected.items()))
     assert len(marks.texts) == len(marks_in_general.texts)
-    assert all(type(value) in {str, float, int, bool, list} for value in described(said, Defects()).values())
+    assert all(type(value) in {str, float, int, bool, list} for value in describe(said, Defects()).values())

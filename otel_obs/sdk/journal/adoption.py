@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 from otel_obs.contract.tiers import Tier
 from otel_obs.sdk.journal import framing
 from otel_obs.sdk.journal.accounts import Account, made_whole
-from otel_obs.sdk.journal.home import DRAFT, LEDGER, LOCK, About, is_held, locked, read_about, slug
+from otel_obs.sdk.journal.home import DRAFT, LEDGER, LOCK, About, discard, is_held, locked, read_about, slug
 from otel_obs.sdk.journal.segment import Segment, contents, file_name, segments_in
 from otel_obs.sdk.ledger import TIERS, Balance, Ledger, NoLedgerError
 from otel_obs.sdk.otlp.turns import GiveWay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from pathlib import Path
 
     from otel_obs.sdk.frames import Frame
@@ -61,6 +61,11 @@ class Orphan:
         self._last_statement = last_statement
         self._is_told = False
 
+    @property
+    def is_held(self) -> bool:
+        """Whether its directory is still this process's to empty: a file is open for it."""
+        return self._lock is not None
+
     def departed(self) -> Departed:
         """Who it was, and what its ledger says now."""
         return Departed(about=self.about, balances=self.ledger.read(), has_ended=self.has_ended)
@@ -81,11 +86,13 @@ class Orphan:
                 frame = self._last_statement(self.departed())
             except Exception:  # noqa: BLE001 - it is made by others, and the sender must go on
                 _log.exception("The last statement of %s could not be made; the next start tries again.", self.about)
-        if frame is None:
-            self.release()
-        else:
+        if frame is not None:
             self._is_told = True
             outbox.append_for(self, frame)
+        elif self._last_statement is not None and not any(one.produced for one in self.ledger.read().values()):
+            self.remove()  # it was killed before it had said anything
+        else:
+            self.release()
 
     def append(self, frame: Frame) -> Entry:
         """Put a frame into a further segment here. Raises OSError."""
@@ -107,13 +114,14 @@ class Orphan:
         """Let go of it, as it is."""
         lock, self._lock = self._lock, None
         if lock is not None:
+            self.ledger.let_go()
             with suppress(OSError):
                 os.close(lock)
 
     def remove(self) -> None:
         """Delete the directory, while it is locked."""
         if self._lock is not None:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            discard(self.directory)
         self.release()
 
 
@@ -141,7 +149,7 @@ def homes(service: Path) -> list[Path]:
 
 
 def _remove_stale(draft: Path) -> None:
-    if time.time() - draft.stat().st_mtime > _STALE and _is_left(draft):
+    if time.time() - draft.stat().st_mtime > _STALE and (_is_left(draft) or not (draft / LOCK).exists()):
         shutil.rmtree(draft, ignore_errors=True)
 
 
@@ -168,15 +176,18 @@ def adopt(
     *,
     last_statement: Callable[[Departed], Frame | None] | None = None,
     most: int = _MOST,
+    but: Container[Path] = (),
 ) -> list[Orphan]:
     """Lock the directories that dead processes of this service left, at most so many, and read them.
 
     Each is to be handed to ``Outbox.adopt``, which delivers what waits there. ``last_statement`` then makes the frame
     that is the dead process's last word (numbered by nobody; its tier's the durable one); once that is delivered, its
-    directory is removed. Without it, or where it gives None, the directory stays for the next start. What cannot be
-    read is logged and left alone. Two processes never adopt the same.
+    directory is removed. Without it, or where it gives None of a process that had said something, the directory stays
+    for the next start. What cannot be read is logged and left alone, as are those that are named by ``but``. Two
+    processes never adopt the same.
     """
-    return adopt_these(orphans(root, service), last_statement=last_statement, most=most)
+    found = [path for path in orphans(root, service) if path not in but]
+    return adopt_these(found, last_statement=last_statement, most=most)
 
 
 def adopt_these(

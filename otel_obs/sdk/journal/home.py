@@ -77,7 +77,7 @@ class Home:
         """
         self.ledger.end()
         if is_delivered:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            discard(self.directory)
         self.abandon()
 
     def abandon(self) -> None:
@@ -150,6 +150,16 @@ def _made(root: Path, resource: Mapping[str, Any]) -> Home:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+
+
+def discard(directory: Path) -> None:
+    """Delete it: under another name first, as what a kill in the midst of it leaves has no lock, and is nobody's."""
+    gone = directory.with_name(f"{DRAFT}{secrets.token_hex(8)}")
+    try:
+        directory.rename(gone)
+    except OSError:
+        gone = directory
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _locked_at_last(draft: Path) -> int:

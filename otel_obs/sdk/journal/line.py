@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from otel_obs.sdk.frames import Signal
     from otel_obs.sdk.journal.segment import Entry
+    from otel_obs.sdk.ledger import Ledger
 
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
 # Every other turn goes to the oldest, whatever it is. Between, the newest of each signal is served: a bot that is back
@@ -26,24 +27,33 @@ def _place(entry: Entry) -> tuple[int, int]:
 class Line:
     """Entries that wait, and counts that hold those on their way as well. Not safe for threads: the outbox is."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        """``ledger`` is this process's own."""
+        self._ledger = ledger
         self._of: dict[Signal, list[Entry]] = {signal: [] for signal in SIGNALS}
         self._turn = self._count = 0
         self.records = dict.fromkeys(Tier, 0)
+        self.own = dict.fromkeys(Tier, 0)  # of these, those that our ledger numbered
+        self.own_records = 0  # these, and our statements
         self.bytes = 0  # of bodies
 
     def enter(self, entry: Entry) -> None:
         """Let it wait behind those of the same time."""
         self._count += 1
         entry.place = (entry.at_ns, self._count)
-        self.records[entry.tier] += entry.records
-        self.bytes += entry.size
+        self._count_in(entry, 1)
         self.add(entry)
 
     def leave(self, entry: Entry) -> None:
         """Count it no more; it does not stand here already."""
-        self.records[entry.tier] -= entry.records
-        self.bytes -= entry.size
+        self._count_in(entry, -1)
+
+    def _count_in(self, entry: Entry, sign: int) -> None:
+        self.records[entry.tier] += sign * entry.records
+        self.bytes += sign * entry.size
+        if entry.ledger is self._ledger:
+            self.own[entry.tier] += sign * entry.numbered
+            self.own_records += sign * entry.records
 
     def __len__(self) -> int:
         return sum(map(len, self._of.values()))

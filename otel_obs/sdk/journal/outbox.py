@@ -59,7 +59,7 @@ class Outbox:
         self._packing = threading.Lock()
         self._worker = 0  # the thread that is changing what follows
         self._given: deque[Frame] = deque()
-        self._line, self._memory = Line(), Memory(most=most_memory)
+        self._line, self._memory = Line(ledger), Memory(most=most_memory)
         self._is_forced_each = fsync == "each"
         self._is_closed = False
         self._orphans: list[Orphan] = []

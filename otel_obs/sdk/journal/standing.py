@@ -18,9 +18,15 @@ State = Literal["on", "off", "full", "disk_full", "unwritable"]
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How the outbox stands. ``waiting`` are records by tier, bytes are those of bodies and of files."""
+    """How the outbox stands. ``waiting`` are records by tier, bytes are those of bodies and of files.
+
+    Of ``waiting``, ``own`` are those that this process's ledger numbered, ``own_records`` these and its statements; the
+    others are of the dead.
+    """
 
     waiting: Mapping[Tier, int]
+    own: Mapping[Tier, int]
+    own_records: int
     waiting_bytes: int
     oldest_at_ns: int | None
     journal_bytes: int
@@ -34,6 +40,8 @@ def standing(disk: Disk | None, line: Line) -> Standing:
     oldest = line.oldest()
     return Standing(
         waiting=dict(line.records),
+        own=dict(line.own),
+        own_records=line.own_records,
         waiting_bytes=line.bytes,
         oldest_at_ns=oldest.at_ns if oldest else None,
         journal_bytes=disk.bytes if disk else 0,

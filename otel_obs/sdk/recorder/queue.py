@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract.tiers import Loss, Tier
 from otel_obs.sdk.ledger import TIERS
+from otel_obs.sdk.monitor import QueueStanding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,28 +26,12 @@ SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
 # Spans of a tier go to lane 2 * place, its log records to the next.
 LANES: Final = tuple((tier, signal) for tier in TIERS for signal in SIGNALS)
 MOST_UNCONFIRMED: Final = 256  # durable records that a kill may cost
+_MOST_THREADS: Final = 32  # of these, for the records that so many threads are just writing down themselves
 _CROWDED: Final = 0.80  # of the bound: from here on best_effort is dropped
 _KILLED: Final = 0.95  # from here on everything but durable is, until there is room again
 _RELIEVED: Final = 0.50
 _NAP: Final = 0.001  # seconds between two looks of a caller that waits for room
 _LAST_DURABLE: Final = LANES.index((Tier.DURABLE, "logs"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueueStanding:
-    """How full it is, in records and bytes; ``killed`` counts how often the kill switch went on."""
-
-    records: int
-    capacity: int
-    bytes: int
-    capacity_bytes: int
-    kill_switch: bool
-    killed: int
-
-    @property
-    def fill(self) -> float:
-        """Share of its bound, of records or bytes: whichever is fuller."""
-        return max(self.records / self.capacity, self.bytes / self.capacity_bytes)
 
 
 class Queue:
@@ -69,13 +54,13 @@ class Queue:
         self._at_once = at_once
         self._most, self._most_bytes = most, most_bytes
         self._block = block
-        self._most_unconfirmed = 0 if is_sync else MOST_UNCONFIRMED
+        self._most_unconfirmed = 0 if is_sync else MOST_UNCONFIRMED - _MOST_THREADS
         self._next = tuple(ledger.next_number[TIERS.index(tier)] for tier, _ in LANES)
         self._at = tuple(ledger.at[TIERS.index(tier)] for tier, _ in LANES)
         self._cells = ledger.cells
         self._items: deque[Item] = deque()
         self._bytes = 0
-        self._waits = threading.Event()
+        self._bell: SimpleQueue[None] = SimpleQueue()  # not an Event, whose lock a signal handler may find taken
         self._is_asleep = False
         self._is_killed = self._is_closed = False
         self._killed = 0
@@ -92,14 +77,15 @@ class Queue:
             return
         place = self._at[lane]
         number = self._next[lane]()
-        self._cells[place] = number
+        if number > self._cells[place]:  # noqa: PLR1730 - another thread may have written the next one; a call would let it in here
+            self._cells[place] = number
         if lane <= _LAST_DURABLE and number - self._cells[place + 1] > self._most_unconfirmed:
             self._at_once((number, lane, size, make, payload))
             return
         self._items.append((number, lane, size, make, payload))
         self._bytes += size
         if self._is_asleep:
-            self._waits.set()
+            self.wake()
 
     def leave_out(self, tier: Tier) -> None:
         """Count a record that a sampler left out."""
@@ -133,7 +119,7 @@ class Queue:
     def _wait_for_room(self) -> None:
         deadline = time.monotonic() + self._block
         while self._fill() >= _CROWDED and time.monotonic() < deadline:
-            self._waits.set()
+            self.wake()
             time.sleep(_NAP)
 
     # The writer's side ------------------------------------------------------------------------------------------------
@@ -142,7 +128,8 @@ class Queue:
         """Up to so many items, oldest first."""
         items = self._items
         taken = [items.popleft() for _ in range(min(len(items), most))]
-        self._bytes = self._bytes - sum(item[2] for item in taken) if items else 0
+        size = sum(item[2] for item in taken)  # by itself: what others put meanwhile must be counted as well
+        self._bytes = self._bytes - size if items else 0
         if self._is_killed and self._fill() <= _RELIEVED:
             self._is_killed = False
             self._set_brim()
@@ -152,13 +139,17 @@ class Queue:
         """Sleep until ``wake``, or until something is put where that is asked for; at most ``seconds``."""
         self._is_asleep = until_put
         if not (until_put and self._items):
-            self._waits.wait(seconds)
+            with suppress(Empty):
+                self._bell.get(timeout=seconds)
         self._is_asleep = False
-        self._waits.clear()
+        with suppress(Empty):
+            while True:
+                self._bell.get_nowait()
 
     def wake(self) -> None:
         """End a ``wait``."""
-        self._waits.set()
+        if self._bell.empty():
+            self._bell.put(None)
 
     def close(self) -> None:
         """Take nothing more."""
@@ -169,12 +160,13 @@ class Queue:
         return len(self._items)
 
     def standing(self) -> QueueStanding:
-        """How full it is now."""
+        """How full it is now; of the writer it knows nothing."""
         return QueueStanding(
             records=len(self._items),
             capacity=self._most,
             bytes=max(0, self._bytes),
             capacity_bytes=self._most_bytes,
+            fill=self._fill(),
             kill_switch=self._is_killed,
-            killed=self._killed,
+            kills=self._killed,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -14,7 +15,7 @@ from otel_obs.sdk.exporter.sender import Sender
 from otel_obs.sdk.exporter.transport import connect
 from otel_obs.sdk.journal import Outbox, adopt, open_home, root_of
 from otel_obs.sdk.ledger import Ledger
-from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding, QueueStanding
+from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding
 from otel_obs.sdk.otlp.wire import altered
 from otel_obs.sdk.recorder.queue import Queue
 from otel_obs.sdk.recorder.statement import statement
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("otel_obs")
 _STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
+_TELL_EVERY: Final = 60.0  # seconds between two warnings of the kill switch
 _LOOKS: Final = 5  # at ledger and outbox, which move between two looks
-_MOST_ORPHANS: Final = 64
+_MOST_ORPHANS: Final = 32  # at a time
+_LOOK_AGAIN: Final = 0.2
 
 
 class Recorder:
@@ -73,15 +76,17 @@ class Recorder:
             self.ledger,
             self._outbox.put,
             also=() if files is None else (files.take,),
-            each_round=(*self._each_round, self._state_if_due),
+            each_round=(*self._each_round, self._look_at_kill_switch, self._state_if_due),
         )
         self.queue = Queue(
             self.ledger, self._writer.write_one, most=wanted.max_queue, most_bytes=wanted.max_queue_bytes,
             block=wanted.block, is_sync=wanted.journal_sync and home is not None,
         )  # fmt: skip
+        self._is_killed, self._told_of_kill_at = False, -_TELL_EVERY
         self._stated: tuple[int, ...] = ()
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
+        self._departed = 0  # those that were adopted, and are gone
         self.journaled = 0  # what the end left on disk
         self._left = 0  # records that died with those that were adopted
         self._writer.start(self.queue)
@@ -102,17 +107,26 @@ class Recorder:
 
     def _adopt(self, home: Home) -> None:
         try:
-            root = root_of(self._wanted)
+            root, tried = root_of(self._wanted), set[Path]()
             while root is not None and home is self._home:
-                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS)
+                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS, but=tried)
                 for orphan in found:
                     self._adopted.append(orphan)
                     self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
                     self._outbox.adopt(orphan)
                 if len(found) < _MOST_ORPHANS:
                     return
+                tried.update(orphan.directory for orphan in found)
+                self._wait_for_room(home)
         except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
+
+    def _wait_for_room(self, home: Home) -> None:
+        """Wait until those that were adopted are delivered: each has two files open, of which a bot has not many."""
+        while home is self._home and any(orphan.is_held for orphan in self._adopted):
+            time.sleep(_LOOK_AGAIN)
+        self._departed += len(self._adopted)
+        self._adopted.clear()
 
     # What it tells of itself -----------------------------------------------------------------------------------------
 
@@ -121,6 +135,22 @@ class Recorder:
         if now >= self._state_at:
             self._state_at = now + _STATE_EVERY
             self._state(has_ended=False)
+
+    def _look_at_kill_switch(self) -> None:
+        queue = self.queue.standing()
+        if queue.kill_switch is self._is_killed:
+            return
+        self._is_killed = queue.kill_switch
+        self._state(has_ended=False)
+        now = time.monotonic()
+        if self._is_killed and now - self._told_of_kill_at >= _TELL_EVERY:
+            self._told_of_kill_at = now
+            _log.warning(
+                "The kill switch is on: the queue is full (%d of %d records, %d of %d bytes), and only durable records "
+                "are taken until it is half empty. Say less, or raise OTEL_OBS_MAX_QUEUE and OTEL_OBS_MAX_QUEUE_BYTES; "
+                "a backtest may wait instead (OTEL_OBS_BLOCK=60).",
+                queue.records, queue.capacity, queue.bytes, queue.capacity_bytes,
+            )  # fmt: skip
 
     def _state(self, *, has_ended: bool) -> None:
         balances, waiting = self._accounts()
@@ -135,11 +165,11 @@ class Recorder:
         if frame is not None:
             self._outbox.put(frame)
 
-    def _accounts(self) -> tuple[dict[Tier, Balance], dict[Tier, int]]:
+    def _accounts(self) -> tuple[dict[Tier, Balance], Mapping[Tier, int]]:
         """Ledger and outbox as they stand at one moment, or nearly: both move while they are read."""
         for _ in range(_LOOKS):
             balances = self.ledger.read()
-            waiting = {tier: self._outbox.standing().waiting.get(tier, 0) for tier in Tier}
+            waiting = self._outbox.standing().own
             if all(balances[tier].waiting == waiting[tier] for tier in Tier):
                 break
         return balances, waiting
@@ -149,17 +179,14 @@ class Recorder:
 
     def delivery(self) -> Delivery:
         """Where every record of this process is."""
-        balances, waiting = self._accounts()
-        queue, outbox, sender = self.queue.standing(), self._outbox.standing(), self._sender.standing()
-        oldest = outbox.oldest_at_ns
+        tiers, waiting = self._accounts()
+        outbox, sender = self._outbox.standing(), self._sender.standing()
+        oldest, of_the_dead = outbox.oldest_at_ns, [orphan.departed().balances for orphan in list(self._adopted)]
         return Delivery(
             instance=str(self._resource.get(semconv.SERVICE_INSTANCE_ID, "")),
-            tiers=balances,
+            tiers=tiers,
             waiting=waiting,
-            queue=QueueStanding(
-                records=queue.records, capacity=queue.capacity, bytes=queue.bytes, capacity_bytes=queue.capacity_bytes,
-                fill=queue.fill, kill_switch=queue.kill_switch, kills=queue.killed, writer_lag=self._writer.lag,
-            ),
+            queue=replace(self.queue.standing(), writer_lag=self._writer.lag),
             journal=JournalStanding(
                 state=outbox.state, bytes=outbox.journal_bytes, capacity=outbox.journal_limit,
                 segments=outbox.segments,
@@ -171,8 +198,8 @@ class Recorder:
                 last_error=sender.last_error, seconds_since_success=sender.since_success,
             ),
             adopted=AdoptedStanding(
-                instances=len(self._adopted),
-                waiting=sum(one.waiting for orphan in self._adopted for one in orphan.departed().balances.values()),
+                instances=self._departed + len(self._adopted),
+                waiting=sum(one.waiting for balances in of_the_dead for one in balances.values()),
                 unconfirmed=self._left,
             ),
             altered=dict(altered),
@@ -200,13 +227,13 @@ class Recorder:
         is_sent = self._sender.shutdown(
             max(0.0, deadline - time.monotonic()), attempts=1 if is_kept and may_leave else None
         )
-        waiting = self._waiting()
-        self.journaled = waiting if is_kept else 0
+        standing = self._outbox.standing()
+        self.journaled = sum(standing.own.values()) if is_kept else 0
         self._outbox.close()
         if self._files is not None:
             self._files.close(max(0.1, deadline - time.monotonic()))
         if self._home is not None:
-            self._home.close(is_delivered=is_written and not waiting)
+            self._home.close(is_delivered=is_written and not standing.own_records)
         return is_written and is_sent
 
 

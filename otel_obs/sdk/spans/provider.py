@@ -8,7 +8,7 @@ import threading
 from functools import partial
 from random import getrandbits
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -28,7 +28,7 @@ from otel_obs.sdk.otlp.records import KNOWS_WHETHER_REMOTE
 from otel_obs.sdk.spans.attributes import Limits
 from otel_obs.sdk.spans.made import of_leaf
 from otel_obs.sdk.spans.made import of_span as of_span_record
-from otel_obs.sdk.spans.span import Span
+from otel_obs.sdk.spans.span import Span, failed_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,6 @@ _SAMPLED: Final = 1
 _RANDOM: Final = 2
 _FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 _SPAN_SIZE: Final = 600  # bytes that an ordinary span takes, about
-_EVENT_SIZE: Final = 300
 _CURRENT: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))  # the key of the current span
 
 
@@ -89,7 +88,7 @@ class Origin:
         if queue is not None and span.trace_place[1] & _SAMPLED:
             if tier is None:
                 tier = of_span(span.said)
-                size = _SPAN_SIZE + _EVENT_SIZE * span.happenings
+                size = _SPAN_SIZE + span.size
             queue.put(2 * tier.place, size, of_span_record, span)
 
 
@@ -135,10 +134,10 @@ class OurTracer(trace.Tracer):
             is_recording, bits = True, bits | _SAMPLED
         else:
             answer = self._sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
-            state, attributes, is_recording = answer.trace_state, answer.attributes, answer.decision.is_recording()
             bits |= _SAMPLED if answer.decision.is_sampled() else 0
             if not bits & _SAMPLED and self._provider.queue is not None:
                 self._provider.queue.leave_out(of_span(attributes or {}))
+            state, attributes, is_recording = answer.trace_state, answer.attributes, answer.decision.is_recording()
         span_id = self._span_id()
         if not is_recording:
             flags = _FLAGS[bits]
@@ -147,6 +146,8 @@ class OurTracer(trace.Tracer):
             )
         start = time_ns() if start_time is None else start_time
         span = Span(self._origin, name, (trace_id, bits, state), span_id, parent, start)
+        if start_time is None:
+            span.measure()
         span.begin(kind, attributes)
         if not (record_exception and set_status_on_exception):
             span.take_exceptions(recorded=record_exception, failing=set_status_on_exception)
@@ -175,7 +176,7 @@ class OurTracer(trace.Tracer):
         context: Context, /,
     ) -> None:  # fmt: skip
         above: Any = context.get(_CURRENT)
-        origin, queue = self._origin, cast("Queue", self._provider.queue)
+        queue: Any = self._provider.queue
         flags, state, parent_id = KNOWS_WHETHER_REMOTE, "", 0
         if above.__class__ is Span and above.trace_place[1] & _SAMPLED:
             trace_id, _, trace_state = above.trace_place
@@ -193,7 +194,7 @@ class OurTracer(trace.Tracer):
             flags, state = flags_of(parent), trace_state_of(parent)
         queue.put(
             2 * tier.place, size, of_leaf,
-            (name, describe, said, origin.scope_record, trace_id, self._span_id(), parent_id, start_ns, flags, state),
+            (name, describe, said, self._origin, trace_id, self._span_id(), parent_id, start_ns, flags, state),
         )  # fmt: skip
 
     @_agnosticcontextmanager
@@ -212,13 +213,19 @@ class OurTracer(trace.Tracer):
         span = self.start_span(
             name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
         )
+        # What OpenTelemetry itself does with exceptions fails where one has no words.
         with trace.use_span(
-            span,
-            end_on_exit=end_on_exit,
-            record_exception=record_exception,
-            set_status_on_exception=set_status_on_exception,
+            span, end_on_exit=end_on_exit, record_exception=False, set_status_on_exception=False
         ) as current:
-            yield current
+            try:
+                yield current
+            except Exception as error:
+                if current.is_recording():
+                    if record_exception:
+                        current.record_exception(error)
+                    if set_status_on_exception:
+                        current.set_status(failed_by(error))
+                raise
 
     def record_leaf(self, name: str, attributes: Mapping[str, Any], *, start_ns: int, context: Context) -> None:
         """Record a finished span; see ``contract/recording.py``."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import traceback
-from time import time_ns
+from time import monotonic_ns, time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,6 +13,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otel_obs.contract import semconv
+from otel_obs.sdk.ending import in_child
+from otel_obs.sdk.exceptions import told_of
+from otel_obs.sdk.otlp.wire import words
+from otel_obs.sdk.spans.attributes import size_of
+from otel_obs.sdk.spans.made import of_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +35,21 @@ if TYPE_CHECKING:
 
     TracePlace = tuple[int, int, TraceState | None]  # trace id, flags, state: what a parent of ours has as well
 
-_opening: Final = threading.Lock()
+_EVENT_SIZE: Final = 300  # bytes that one takes, about
+_LINK_SIZE: Final = 150
+_opening = threading.RLock()
 _log: Final = logging.getLogger("otel_obs")
 T = TypeVar("T", "Event", "Link")
+_SAMPLED: Final = 1
 _UNSET: Final = Status(StatusCode.UNSET)
+
+
+def _open_anew() -> None:
+    global _opening  # noqa: PLW0603 - another thread of the parent may have held it when this child was forked
+    _opening = threading.RLock()
+
+
+in_child(_open_anew)
 
 
 class Event:
@@ -69,6 +84,7 @@ class Span(trace.Span, ReadableSpan):
     # Not that of ReadableSpan, which keeps what it is told under names of its own: all that it tells is told here.
     # What few spans have stands here, so that the others need not be given it one by one.
     _ended: int | None = None
+    _ticks: int | None = None
     _state = _UNSET
     _unsaid = _lost_events = _lost_links = 0
     _sort = SpanKind.INTERNAL
@@ -96,6 +112,10 @@ class Span(trace.Span, ReadableSpan):
         self._above = parent
         self._began = start
         self._settle = settle
+
+    def measure(self) -> None:
+        """Start counting: its duration is then a clock's that nobody sets."""
+        self._ticks = monotonic_ns()
 
     def take_exceptions(self, *, recorded: bool, failing: bool) -> None:
         """Whether one that ends its ``with`` is recorded, and makes it an error."""
@@ -178,27 +198,33 @@ class Span(trace.Span, ReadableSpan):
         timestamp: int | None = None,
         escaped: bool = False,  # noqa: FBT001, FBT002 - OpenTelemetry's own signature
     ) -> None:
-        kind = type(exception)
-        named = kind.__qualname__ if kind.__module__ in {"builtins", ""} else f"{kind.__module__}.{kind.__qualname__}"
-        told: dict[str, Any] = {
-            semconv.EXCEPTION_TYPE: named,
-            semconv.EXCEPTION_MESSAGE: str(exception),
-            semconv.EXCEPTION_STACKTRACE: "".join(traceback.format_exception(exception)),
-            "exception.escaped": str(escaped),
-        }
-        self.add_event(semconv.EXCEPTION_EVENT, told | dict(attributes or {}), timestamp)
+        told: dict[str, Any] = {**told_of(exception), "exception.escaped": str(escaped)}
+        try:
+            told.update(attributes or {})
+        except Exception:  # noqa: BLE001 - a bot's own mapping may raise anything
+            _log.warning("The attributes of an exception could not be read, and are left out.")
+        self.add_event(semconv.EXCEPTION_EVENT, told, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         if self._is_over("A second end"):
             return
-        self._ended = time_ns() if end_time is None else end_time
+        if end_time is None:
+            ticks = self._ticks
+            end_time = time_ns() if ticks is None else self._began + max(0, monotonic_ns() - ticks)
+        self._ended = end_time
         self._origin.hand_over(self, None, 0)
 
     def end_late(self, end_ns: int, tier: Tier, size: int, /) -> None:
         """See ``contract/recording.py``."""
-        if self._ended is None:
-            self._ended = end_ns
+        if self._ended is not None:
+            return
+        self._ended = end_ns
+        provider = self._origin.provider
+        queue = provider.queue
+        if provider.has_processors or queue is None or not self.trace_place[1] & _SAMPLED:
             self._origin.hand_over(self, tier, size)
+        else:
+            queue.put(2 * tier.place, size, of_span, self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
@@ -207,7 +233,7 @@ class Span(trace.Span, ReadableSpan):
             if self._records_exceptions:
                 self.record_exception(error, escaped=True)
             if self._fails_with_exceptions:
-                self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+                self.set_status(failed_by(error))
         super().__exit__(kind, error, stack)
 
     # What it tells ---------------------------------------------------------------------------------------------------
@@ -290,9 +316,14 @@ class Span(trace.Span, ReadableSpan):
         return self._said
 
     @property
-    def happenings(self) -> int:
-        """How many events are written down by now."""
-        return len(self._happened)
+    def size(self) -> int:
+        """About how many bytes that take which is written down by now."""
+        size = size_of(self._said)
+        for event in self._happened:
+            size += _EVENT_SIZE + size_of(event.attributes)
+        for link in self._linked:
+            size += _LINK_SIZE + size_of(link.attributes)
+        return size
 
     @property
     def scope_record(self) -> ScopeRecord:
@@ -318,6 +349,11 @@ class Span(trace.Span, ReadableSpan):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self._title!r}, context={self.context!r})"
+
+
+def failed_by(error: BaseException) -> Status:
+    """The status of a span that ended with an exception."""
+    return Status(StatusCode.ERROR, f"{type(error).__name__}: {words(error)}")
 
 
 def _put_last(held: list[T], one: T, most: int | None) -> int:
