@@ -1,126 +1,109 @@
-"""What one decision costs on the bot's own thread: ours beside the stock SDK used by hand, in alternation."""
+"""What one decision costs the thread that makes it: ours beside the stock SDK, in turns, each in its own process.
+
+Each side is set up as a user would, and sends to a process of its own that answers at once; ours has its journal on.
+Every call is timed by itself, under an open stage. The same is done with what builds the payload alone, and the median
+of that is taken from every figure: what is left is what telemetry costs. ``flat out`` are bursts of 1,000 calls, which
+both queues hold, drained between two; ``paced`` is one call every 0.5 ms, as a bot makes them: with cold caches, and
+beside the threads that encode and send. A figure is the median of the turns.
+"""
 
 from __future__ import annotations
 
+import gc
 import statistics
+import sys
 import time
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider as StockTracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-
-import otel_obs as obs
-from otel_obs import settings
-from otel_obs.contract import semconv
-from otel_obs.instrument.source import Source, using
-from otel_obs.sdk.spans import TracerProvider
+import sink
+import worker
+from sides import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_ROUNDS, _CALLS = 9, 300
+_BURST, _BURSTS = 1_000, 4
+_PACE, _PACED = 0.0005, 2_000
+_TURNS = 3
+_TITLES = {
+    "leaf": "decide()",
+    "context": "with decision(), a gate passes",
+    "veto": "with decision(), a gate denies",
+}
+_WAYS = {"flat": "flat out", "paced": "2,000/s"}
 
 
-class _Nowhere(SpanExporter):
-    def export(self, spans: object) -> SpanExportResult:
-        del spans
-        return SpanExportResult.SUCCESS
+def _flat(say: Callable[[int], object]) -> list[int]:
+    clock = time.perf_counter_ns
+    took = []
+    for number in range(_BURST):
+        start = clock()
+        say(number)
+        took.append(clock() - start)
+    return took
 
 
-def _ours() -> None:
-    with obs.decision(
-        "enter long", why="momentum and book imbalance agree", confidence=0.62, alternatives={"hold": 0.38},
-        inputs={"S_model": 0.31, "obi_10": 0.22}, symbol="BTCUSDT", side="buy",
-    ) as decision:  # fmt: skip
-        decision.gate("spread_guard", observed=16.7, at_most=5.0, unit="bps")
+def _paced(say: Callable[[int], object]) -> list[int]:
+    clock, sleep = time.perf_counter_ns, time.sleep
+    took = []
+    due = time.perf_counter()
+    for number in range(_PACED):
+        due += _PACE
+        if (left := due - time.perf_counter()) > 0:
+            sleep(left)
+        start = clock()
+        say(number)
+        took.append(clock() - start)
+    return took
 
 
-def _stock() -> None:
-    span = using.tracer.start_span(
-        semconv.DECISION_SPAN,
-        attributes={
-            semconv.DECISION_WHAT: "enter long",
-            semconv.DECISION_WHY: "momentum and book imbalance agree",
-            semconv.DECISION_CONFIDENCE: 0.62,
-            semconv.DECISION_ALTERNATIVES: '{"hold":0.38}',
-            semconv.DECISION_INPUTS: '{"S_model":0.31,"obi_10":0.22}',
-            semconv.INSTRUMENT_SYMBOL: "BTCUSDT",
-            semconv.ORDER_SIDE: "buy",
-        },
-    )
-    span.add_event(
-        semconv.GATE_EVENT,
-        {
-            semconv.GATE_NAME: "spread_guard",
-            semconv.GATE_VERDICT: "deny",
-            semconv.GATE_OBSERVED: 16.7,
-            semconv.GATE_THRESHOLD: 5.0,
-            semconv.GATE_UNIT: "bps",
-        },
-    )
-    span.set_attribute(semconv.DECISION_OUTCOME, "vetoed")
-    span.end()
+def _work(name: str, port: int) -> None:
+    side = SIDES[name](port)
 
+    def answer(way: str, kind: str) -> dict[str, float]:
+        say, payload = side.says[kind]
+        whole: list[int] = []
+        alone: list[int] = []
+        with side.stage():
+            for _ in range(_BURSTS if way == "flat" else 1):
+                gc.collect()
+                alone += (_flat if way == "flat" else _paced)(payload)
+                whole += (_flat if way == "flat" else _paced)(say)
+                side.flush()
+        built = statistics.median(alone)
+        percentiles = statistics.quantiles(whole, n=100)
+        return {"p50": percentiles[49] - built, "p99": percentiles[98] - built, "mean": statistics.mean(whole) - built}
 
-def _leaf() -> None:
-    obs.decide("hold", why="no signal", confidence=0.9, symbol="BTCUSDT")
-
-
-def _stock_leaf() -> None:
-    using.tracer.start_span(
-        semconv.DECISION_SPAN,
-        attributes={
-            semconv.DECISION_WHAT: "hold",
-            semconv.DECISION_WHY: "no signal",
-            semconv.DECISION_CONFIDENCE: 0.9,
-            semconv.INSTRUMENT_SYMBOL: "BTCUSDT",
-            semconv.DECISION_OUTCOME: "held",
-        },
-    ).end()
-
-
-def _nanoseconds(call: Callable[[], None]) -> float:
-    start = time.perf_counter_ns()
-    for _ in range(_CALLS):
-        call()
-    return (time.perf_counter_ns() - start) / _CALLS
-
-
-def _measured(source: Source, call: Callable[[], None]) -> float:
-    using.take(source)
-    return _nanoseconds(call)
-
-
-def _pair(
-    name: str, ours: tuple[Source, Callable[[], None]], stock: tuple[Source, Callable[[], None]]
-) -> dict[str, object]:
-    pairs = [(_measured(*ours), _measured(*stock)) for _ in range(_ROUNDS)]
-    return {
-        "figure": f"{name}, µs",
-        "ours": statistics.median(pair[0] for pair in pairs) / 1e3,
-        "stock": statistics.median(pair[1] for pair in pairs) / 1e3,
-    }
+    worker.answer(answer)
+    side.end()
 
 
 def measure() -> Iterator[dict[str, object]]:
     """Yield the figures."""
-    providers = (TracerProvider(resource=Resource.create({})), StockTracerProvider(shutdown_on_exit=False))
-    for provider in providers:
-        provider.add_span_processor(BatchSpanProcessor(_Nowhere(), max_queue_size=1 << 20, schedule_delay_millis=100))
-    ours, stock = (Source(tracer_provider=provider) for provider in providers)
-    before = using.take(ours)
-    try:
-        yield _pair("a decision with one gate, on the caller's thread", (ours, _ours), (stock, _stock))
-        yield _pair("a leaf decision, on the caller's thread", (ours, _leaf), (stock, _stock_leaf))
-        yield _pair("a span by OpenTelemetry's API, with one event", (ours, _stock), (stock, _stock))
-        settings.activate(settings.override(enabled=False))
-        disabled = [_nanoseconds(_leaf) for _ in range(_ROUNDS)]
-        yield {"figure": "a leaf decision, disabled, ns", "ours": statistics.median(disabled)}
-        stage = [_nanoseconds(lambda: obs.stage("features")) for _ in range(_ROUNDS)]
-        yield {"figure": "opening a stage, disabled, ns", "ours": statistics.median(stage)}
-    finally:
-        settings.activate(settings.Settings())
-        using.take(before or Source())
-        for provider in providers:
-            provider.shutdown()
+    with ExitStack() as stack:
+        asks = {
+            name: stack.enter_context(worker.running(__file__, name, stack.enter_context(sink.running())))
+            for name in SIDES
+        }
+        for kind, title in _TITLES.items():
+            for way, told in _WAYS.items():
+                for ask in asks.values():  # the first is not counted
+                    ask("flat", kind)
+                turns: list[dict[str, Any]] = [
+                    {name: ask(way, kind) for name, ask in asks.items()} for _ in range(_TURNS)
+                ]
+                for figure in ("p50", "mean", "p99"):
+                    ours, stock = (
+                        statistics.median(turn[name][figure] for turn in turns) for name in ("ours", "stock")
+                    )
+                    yield {
+                        "figure": f"{title}, {told}, {figure}",
+                        "unit": "µs",
+                        "ours": ours / 1e3,
+                        "stock": stock / 1e3,
+                    }
+
+
+if __name__ == "__main__":
+    _work(sys.argv[1], int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""One batch as OTLP bytes, ours beside the official encoder; and what it leaves to a bot beside it."""
+"""One batch as OTLP bytes, ours beside the official encoder; and what a thread that encodes does to the bot's own."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def _encoding(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
         for _ in range(_ROUNDS)
     ]
     from_records, from_sdk, stock = (statistics.median(one) for one in zip(*rounds, strict=True))
-    yield {"figure": "encode a span of 14 attributes, ns", "ours": from_records, "stock": stock}
-    yield {"figure": "the same, taken from the SDK's spans, ns", "ours": from_sdk, "stock": stock}
+    yield {"figure": "encode a span of 14 attributes", "unit": "ns", "ours": from_records, "stock": stock}
+    yield {"figure": "the same, taken from the SDK's spans", "unit": "ns", "ours": from_sdk, "stock": stock}
 
 
 def _lateness(work: Callable[[], object]) -> tuple[float, float]:
@@ -105,12 +105,13 @@ def _waking(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
     none = _lateness(lambda: time.sleep(_TICK))
     for index, name in enumerate(("p50", "p90")):
         yield {
-            "figure": f"a 5 ms tick beside the encoder wakes late, {name}, ms",
+            "figure": f"a 5 ms tick beside the encoder wakes late, {name}",
+            "unit": "ms",
             "ours": ours[index],
             "stock": stock[index],
         }
-        yield {"figure": f"the same, were the interpreter not given back, {name}, ms", "ours": without[index]}
-        yield {"figure": f"the same, beside nothing, {name}, ms", "ours": none[index]}
+        yield {"figure": f"the same, were the interpreter not given back, {name}", "unit": "ms", "ours": without[index]}
+        yield {"figure": f"the same, beside nothing, {name}", "unit": "ms", "ours": none[index]}
 
 
 def _share(work: Callable[[], object]) -> float:
@@ -136,7 +137,8 @@ def _share(work: Callable[[], object]) -> float:
 def _beside_a_busy_bot(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]:
     pause = GiveWay()
     yield {
-        "figure": "spans encoded beside a thread that computes on and on, 1/s",
+        "figure": "spans encoded beside a thread that computes on and on",
+        "unit": "1/s",
         "ours": _share(lambda: encode_spans(span_records(batch), pause=pause)),
         "stock": _share(lambda: official(batch).SerializeToString()),
     }

@@ -112,8 +112,9 @@ def measure() -> Iterator[dict[str, object]]:
             process.wait(60)
     what = f"decision to queryable, {_BOTS} bots, {_READERS} readers, "
     for name, share in (("p50", 0.5), ("p99", 0.99)):
-        yield {"figure": f"{what}{name}, ms", "ours": ages[min(len(ages) - 1, int(len(ages) * share))] * 1000}
+        yield {"figure": f"{what}{name}", "unit": "ms", "ours": ages[min(len(ages) - 1, int(len(ages) * share))] * 1000}
     yield {
-        "figure": f"a report meanwhile ({len(answered)} answered), mean ms",
+        "figure": f"a report meanwhile ({len(answered)} answered)",
+        "unit": "ms",
         "ours": statistics.mean(answered) * 1000,
     }

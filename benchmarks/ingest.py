@@ -133,6 +133,7 @@ def measure() -> Iterator[dict[str, object]]:
         if (stored, gates) != (spans * count + 100, spans * count + 100):
             raise RuntimeError(f"{stored} spans and {gates} gates stored of {spans * count + 100}")
         yield {
-            "figure": f"OTLP into the store, {clients} clients x {spans}-span bodies, spans/s",
+            "figure": f"OTLP into the store, {clients} clients x {spans}-span bodies",
+            "unit": "1/s",
             "ours": spans * count / seconds,
         }

@@ -16,8 +16,6 @@ from otel_obs.instrument.snapshots import CHANGES, FIGURES, FIXED, VALUE, size_o
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from otel_obs.contract.recording import Words
 
 _EXECUTED: Final = Outcome.EXECUTED  # names that are found at once
@@ -34,6 +32,16 @@ _LARGE: Final = 65_536  # bytes: what is larger is cut at once, so that it is no
 _SIZE: Final = 700  # bytes that a decision takes, about
 _GATE_SIZE: Final = 400
 _NUMBERS: Final[frozenset[Any]] = frozenset({int, float})
+_WHAT: Final = semconv.DECISION_WHAT
+_WHY: Final = semconv.DECISION_WHY
+_CONFIDENCE: Final = semconv.DECISION_CONFIDENCE
+_ALTERNATIVES: Final = semconv.DECISION_ALTERNATIVES
+_INPUTS: Final = semconv.DECISION_INPUTS
+_OUTCOME: Final = semconv.DECISION_OUTCOME
+_SYMBOL: Final = semconv.INSTRUMENT_SYMBOL
+_SIDE: Final = semconv.ORDER_SIDE
+_STRATEGY: Final = semconv.STRATEGY_NAME
+_PLAIN_WORDS: Final = {one.value: one.value for one in Outcome if not derive((), claimed=one.value).defects}
 _VERDICTS: Final = "pass, deny, adjust or error; or True or False"
 
 
@@ -105,66 +113,54 @@ def evaluated(
     return entry, wrong
 
 
-def described(
-    what: Any,
-    *,
-    why: Any = "",
-    confidence: Any = None,
-    alternatives: Any = None,
-    inputs: Any = None,
-    symbol: Any = None,
-    side: Any = None,
-    strategy: Any = None,
-    attributes: Mapping[str, Any] | None = None,
-    defects: Defects,
-) -> dict[str, Any]:
+def describe(said: tuple[Any, ...], defects: Defects) -> dict[str, Any]:
     """Build the attributes of a decision that are known when it starts: what a sampler may look at."""
-    named: dict[str, Any] = values.custom(attributes, defects)
+    what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes = said
+    longest = settings.active.max_text
+    named: dict[str, Any] = {} if attributes is None else values.custom(attributes, defects)
     if not values.is_given(what):
-        defects.add("unnamed", semconv.DECISION_WHAT, "is empty", fix="Say what was chosen.")
+        defects.add("unnamed", _WHAT, "is empty", fix="Say what was chosen.")
         what = UNNAMED
-    for key, value in (
-        (semconv.DECISION_WHAT, what),
-        (semconv.DECISION_WHY, why if values.is_given(why) else None),
-        (semconv.INSTRUMENT_SYMBOL, symbol),
-        (semconv.ORDER_SIDE, side),
-        (semconv.STRATEGY_NAME, strategy),
-    ):
-        if value is not None:
+    if not values.is_given(why):
+        why = None
+    for key, value in ((_WHAT, what), (_WHY, why), (_SYMBOL, symbol), (_SIDE, side), (_STRATEGY, strategy)):
+        if value.__class__ is str and len(value) <= longest and value.isascii():  # as ``is_text``, without a call
+            named[key] = value
+        elif value is not None:
             named[key] = values.text(key, value, defects)
-    if confidence is not None:
-        sure = values.number(semconv.DECISION_CONFIDENCE, confidence, defects)
-        if sure is not None and not 0 <= sure <= 1:
-            defects.add(
-                "confidence_out_of_range", semconv.DECISION_CONFIDENCE, f"is {sure:g}, outside 0 to 1",
-                fix="Give a share of 1 (62 % is 0.62), or leave it out.",
-            )  # fmt: skip
-        elif sure is not None:
-            named[semconv.DECISION_CONFIDENCE] = sure
+    if confidence.__class__ is float and 0 <= confidence <= 1:
+        named[_CONFIDENCE] = confidence
+    elif confidence is not None:
+        _put_confidence(named, confidence, defects)
     if values.is_given(alternatives):
-        named[semconv.DECISION_ALTERNATIVES] = values.attribute(semconv.DECISION_ALTERNATIVES, alternatives, defects)
+        named[_ALTERNATIVES] = values.attribute(_ALTERNATIVES, alternatives, defects)
     if values.is_given(inputs):
-        named[semconv.DECISION_INPUTS] = values.mapping(semconv.DECISION_INPUTS, inputs, defects)
+        named[_INPUTS] = values.mapping(_INPUTS, inputs, defects)
     return named
 
 
-def describe(said: tuple[Any, ...], defects: Defects) -> dict[str, Any]:
-    """The attributes of a decision that are known when it starts."""
-    what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes = said
-    return described(
-        what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
-        strategy=strategy, attributes=attributes, defects=defects,
-    )  # fmt: skip
+def _put_confidence(named: dict[str, Any], confidence: Any, defects: Defects) -> None:
+    sure = values.number(_CONFIDENCE, confidence, defects)
+    if sure is not None and not 0 <= sure <= 1:
+        defects.add(
+            "confidence_out_of_range", _CONFIDENCE, f"is {sure:g}, outside 0 to 1",
+            fix="Give a share of 1 (62 % is 0.62), or leave it out.",
+        )  # fmt: skip
+    elif sure is not None:
+        named[_CONFIDENCE] = sure
 
 
 def described_in_full(leaf: tuple[tuple[Any, ...], Any], defects: Defects) -> dict[str, Any]:
     """Build all attributes of a decision that was said in one call."""
     said, outcome = leaf
     named = describe(said, defects)
-    derived = derive((), claimed=values.text(semconv.DECISION_OUTCOME, outcome, defects))
-    for text in derived.defects:
-        defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
-    named[semconv.DECISION_OUTCOME] = derived.outcome.value
+    plain = _PLAIN_WORDS.get(outcome) if outcome.__class__ is str else None
+    if plain is None:
+        derived = derive((), claimed=values.text(_OUTCOME, outcome, defects))
+        for text in derived.defects:
+            defects.add("outcome", _OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
+        plain = derived.outcome.value
+    named[_OUTCOME] = plain
     return named
 
 

@@ -21,6 +21,7 @@ from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.errors import ContractError
 from otel_obs.instrument.harmless import Surplus
+from otel_obs.instrument.plain import flat_map, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,9 +45,11 @@ _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encod
 
 def text(about: str, value: Any, defects: Defects) -> str:
     """``value`` as text of bounded length that UTF-8 can carry."""
+    longest = settings.active.max_text
+    if is_text(value, longest):
+        return value  # type: ignore[no-any-return]
     if type(value) is not str:
         value = _string_of(about, value, defects)
-    longest = settings.active.max_text
     if len(value) > longest:
         defects.add("too_long", about, f"was cut from {len(value)} to {longest} characters", fix=_FIX_SIZE)
         value = value[:longest]
@@ -77,6 +80,8 @@ def is_given(value: Any) -> bool:
 
 def number(about: str, value: Any, defects: Defects) -> float | None:
     """``value`` as a finite float, or None with a mark."""
+    if type(value) is float and math.isfinite(value):
+        return value
     try:
         result = math.nan if isinstance(value, bool) else float(value)
     except Exception:  # noqa: BLE001 - __float__ of a bot's object may raise anything
@@ -115,9 +120,16 @@ def _marked_where_it_raises(written: Callable[[str], str]) -> Callable[[_Turn], 
     return decorate
 
 
-@_marked_where_it_raises(str)
 def attribute(about: str, value: Any, defects: Defects) -> Any:
     """``value`` as an attribute: a scalar, a list of texts or numbers, or a map as JSON text."""
+    kind = type(value)
+    if kind is float or kind is bool:
+        return value
+    return mapping(about, value, defects) if kind is dict else _attribute(about, value, defects)
+
+
+@_marked_where_it_raises(str)
+def _attribute(about: str, value: Any, defects: Defects) -> Any:
     if isinstance(value, str | float | int):
         return scalar(about, value, defects)
     if isinstance(value, Mapping):
@@ -130,9 +142,21 @@ def attribute(about: str, value: Any, defects: Defects) -> Any:
     return scalar(about, value, defects)
 
 
-@_marked_where_it_raises(_json)
 def mapping(about: str, value: Any, defects: Defects) -> str:
     """Any value as one JSON text (an object where a mapping was given); always valid JSON, of bounded size."""
+    if type(value) is dict:
+        now = settings.active
+        longest = now.max_text
+        flat = flat_map(
+            value, longest=longest, most_items=now.max_items, most_characters=longest * _MAP_TEXTS
+        )  # fmt: skip
+        if flat is not None:
+            return flat
+    return _mapping(about, value, defects)  # type: ignore[no-any-return]
+
+
+@_marked_where_it_raises(_json)
+def _mapping(about: str, value: Any, defects: Defects) -> str:
     return _json(_Walk(about, defects).plain(value, 0))
 
 

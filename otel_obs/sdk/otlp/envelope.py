@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from otel_obs.sdk.otlp.records import LogRecord, SpanRecord
 
-_AT_ONCE: Final = 20  # records between two pauses
+_AT_ONCE: Final = 4  # records between two looks at whether it is time to pause
 _of_resource: Final = Attributes(b"\x0a")
 _of_scope: Final = Attributes(b"\x1a")
 
@@ -26,25 +26,23 @@ def enveloped(
     """The records as one request. One that cannot be encoded as it is, is mended; none is lost for another's sake."""
     found: dict[int, tuple[ScopeRecord, list[bytes]]] = {}
     until_pause = _AT_ONCE
+    last: ScopeRecord | None = None
     for record in records:
-        body = _body(record, encode, mend)
+        try:
+            body = encode(record)
+        except Exception:  # noqa: BLE001 - whatever is odd about one record must not cost the others
+            altered["mended"] += 1
+            body = encode(mend(record))
         scope = record.scope
-        if id(scope) not in found:
-            found[id(scope)] = (scope, [])
-        found[id(scope)][1].extend((b"\x12", varint(len(body)), body))
+        if scope is not last:
+            last = scope
+            extend = found.setdefault(id(scope), (scope, []))[1].extend
+        extend((b"\x12", varint(len(body)), body))
         until_pause -= 1
         if not until_pause:
             until_pause = _AT_ONCE
             pause()
     return _request(found.values())
-
-
-def _body(record: R, encode: Callable[[R], bytes], mend: Callable[[R], R]) -> bytes:
-    try:
-        return encode(record)
-    except Exception:  # noqa: BLE001 - whatever is odd about one record must not cost the others
-        altered["mended"] += 1
-        return encode(mend(record))
 
 
 def readable(attributes: Any) -> Mapping[str, Any]:

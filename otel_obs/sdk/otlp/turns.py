@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+TURN: Final = 0.0001  # seconds that we keep the interpreter from a thread that woke meanwhile
+LONG_TURN: Final = 0.001  # where much waits: each pause costs us about 0.07 ms, in which nobody works
 _BUSY: Final = 0.001  # seconds that only a thread keeps the interpreter which computes, and waits for nothing
-_FEWEST: Final = 25  # one pause of so many: about the 5 ms that Python grants whoever computes
+_LONGEST: Final = 0.005  # as Python grants whoever computes
 
 
 def hold_on() -> None:
@@ -19,24 +21,26 @@ def hold_on() -> None:
 class GiveWay:
     """A pause for ``encode_spans`` and ``encode_logs``: lets go of the interpreter, so that a waiting thread has it.
 
-    A thread that wakes for a moment is let in at every pause. One that computes on and on keeps the interpreter 5 ms
-    each time, which would leave next to nothing to whoever pauses every few records: beside it pauses become rare.
+    It is called often, and pauses once in ``turn`` seconds: so long waits at most a thread that wakes. One that
+    computes on and on keeps the interpreter 5 ms each time, which would leave next to nothing to whoever pauses so
+    often: beside it turns become longer.
     """
 
     def __init__(
         self, *, sleep: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._sleep, self._clock = sleep, clock
-        self._of = 1  # one pause of so many is made
-        self._left = 0
+        self.turn = TURN
+        self._stretch = 1
+        self._until = 0.0
 
     def __call__(self) -> None:
         """Pause, if it is time."""
-        if self._left:
-            self._left -= 1
-            return
         start = self._clock()
+        if start < self._until:
+            return
         self._sleep(0)
-        was_busy = self._clock() - start > _BUSY
-        self._of = min(2 * self._of, _FEWEST) if was_busy else 1
-        self._left = self._of - 1
+        end = self._clock()
+        was_busy = end - start > _BUSY
+        self._stretch = min(2 * self._stretch, round(_LONGEST / self.turn)) if was_busy else 1
+        self._until = end + self.turn * self._stretch

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_obs.contract import semconv
 from otel_obs.contract.tiers import Loss
 from otel_obs.sdk.frames import Frame, runs
 from otel_obs.sdk.otlp import GiveWay, encode_logs, encode_spans
-from otel_obs.sdk.otlp.turns import hold_on
+from otel_obs.sdk.otlp.turns import LONG_TURN, TURN, hold_on
 from otel_obs.sdk.otlp.wire import REASONS, altered
 from otel_obs.sdk.recorder.queue import LANES
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Record = SpanRecord | LogRecord
 
+_TIER: Final = semconv.OTEL_OBS_TIER
+_SEQ: Final = semconv.OTEL_OBS_SEQ
 _log: Final = logging.getLogger("otel_obs")
 PERIOD: Final = 0.05  # seconds that a record stands in the queue at most, as long as we keep up
 _QUIET: Final = 1.0  # seconds of silence after which the next record has to wake us
@@ -49,7 +51,8 @@ class Writer:
         self._also, self._each_round = also, each_round
         self._pause = GiveWay()
         self._looked = time.monotonic()
-        self._rounds = 0
+        self._asked = self._heard = self._answered = 0  # flushes
+        self._before_answer = 0  # items that stood in the queue when the last one was heard
         self._round_done = threading.Condition()
         self._ends = False
         self._queue: Queue
@@ -72,14 +75,14 @@ class Writer:
         """Wait until all that stands in the queue now is handed on; whether it was in time."""
         deadline = time.monotonic() + within
         with self._round_done:
-            wanted = self._rounds + 2  # the round that runs now may have taken its items before we asked
-            while self._rounds < wanted and self._thread.is_alive():
+            self._asked = asked = self._asked + 1
+            while self._answered < asked and self._thread.is_alive():
                 self._queue.wake()
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
                 self._round_done.wait(min(left, PERIOD))
-        return not len(self._queue)
+            return self._answered >= asked
 
     def end(self, within: float) -> bool:
         """Hand on what is left, and stop; whether all of it was handed on in time."""
@@ -99,12 +102,17 @@ class Writer:
             self._looked = time.monotonic()
             for call in self._each_round:
                 self._safely(call)
+            if self._heard == self._answered:
+                self._heard, self._before_answer = self._asked, len(self._queue)
             items = self._queue.take(_AT_ONCE)
             if items:
+                self._pause.turn = LONG_TURN if len(self._queue) else TURN
                 self._write(items, self._pause)
-            with self._round_done:
-                self._rounds += 1
-                self._round_done.notify_all()
+            self._before_answer -= len(items)
+            if self._before_answer <= 0:
+                with self._round_done:
+                    self._answered = self._heard
+                    self._round_done.notify_all()
             if len(self._queue):
                 continue
             if ends:
@@ -166,16 +174,17 @@ class Writer:
 
     def _made(self, tier: Tier, items: list[Item], numbers: list[int]) -> Iterator[Record]:
         """Yield the record of each item with its number, and note which could be made."""
+        word, noted = tier.value, numbers.append
         for number, _, _, make, payload in items:
             try:
                 record = make(payload)
-                said = cast("dict[str, object]", record.attributes)
-                said[semconv.OTEL_OBS_TIER] = tier.value
-                said[semconv.OTEL_OBS_SEQ] = number
+                said: Any = record.attributes
+                said[_TIER] = word
+                said[_SEQ] = number
             except Exception:  # noqa: BLE001 - one that cannot be made must not cost the others
                 self._tell("a record could not be made")
                 continue
-            numbers.append(number)
+            noted(number)
             yield record
 
     def _give_up(self, lane: int, records: int) -> None:
