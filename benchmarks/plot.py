@@ -11,7 +11,7 @@ import sys
 from html import escape
 from pathlib import Path
 
-_LEFT, _WIDTH, _ROW, _TOP = 330, 360, 24, 48
+_LEFT, _WIDTH, _ROW, _TOP = 380, 360, 24, 48
 _SHOWN = ("caller", "lateness", "delivery", "queued", "disabled", "imports", "encoding")
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }

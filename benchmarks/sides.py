@@ -6,7 +6,9 @@ are told the same as arguments, two of them maps. A ``…_payload`` builds what 
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,7 +45,9 @@ class Side(NamedTuple):
 
 def ours(port: int, **more: Any) -> Side:
     """Ours by ``obs.configure``; unless said otherwise with a journal, in a directory of its own."""
-    more.setdefault("journal", tempfile.mkdtemp(prefix="otel_obs_bench_"))
+    home = tempfile.mkdtemp(prefix="otel_obs_bench_")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)  # runs after our own end, which is registered later
+    more.setdefault("journal", home)
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{port}"
     obs.configure(service_name="bench", **more)
     return Side(our_says(), lambda: obs.stage("bench"), int, lambda: obs.flush(within=120), obs.shutdown, _numbered)
