@@ -212,7 +212,9 @@ def decision(
     **more: Any,
 ) -> Opening[Decision]:
     now = settings.active
-    if what is MISSING or surplus or more or not now.enabled:
+    if not now.enabled:
+        return cast("Opening[Decision]", SILENT_DECISION)
+    if what is MISSING or surplus or more:
         return _decision(
             *given_of(what, surplus), why=why, confidence=confidence, alternatives=alternatives, inputs=inputs,
             symbol=symbol, side=side, strategy=strategy, attributes=attributes, at=at, **more,

@@ -11,6 +11,7 @@ from otel_obs.contract.gates import Comparison, Gate, Mode, Verdict, judge, limi
 from otel_obs.contract.outcome import UNNAMED, Outcome, derive
 from otel_obs.instrument import values
 from otel_obs.instrument.harmless import MISSING, Defects, given_of, harmless, problem, quick
+from otel_obs.instrument.plain import is_text
 from otel_obs.instrument.record import Record
 from otel_obs.instrument.snapshots import CHANGES, FIGURES, FIXED, VALUE, size_of, snapshot
 from otel_obs.instrument.source import using
@@ -372,8 +373,10 @@ class Decision(Record):
         self._write_gate(self.span, self.time(), gate)
 
     def _described(self, gate: Gate) -> dict[str, Any]:
+        longest = settings.active.max_text
+        name, unit, reason = gate.name, gate.unit, gate.reason
         named: dict[str, Any] = {
-            semconv.GATE_NAME: values.text(semconv.GATE_NAME, gate.name, self.defects),
+            semconv.GATE_NAME: name if is_text(name, longest) else values.text(semconv.GATE_NAME, name, self.defects),
             semconv.GATE_VERDICT: str(gate.verdict),
             semconv.GATE_MODE: gate.mode.value,
             semconv.GATE_COMPARISON: gate.comparison.value,
@@ -381,11 +384,13 @@ class Decision(Record):
         for key, value in (
             (semconv.GATE_OBSERVED, gate.observed),
             (semconv.GATE_THRESHOLD, gate.threshold),
-            (semconv.GATE_UNIT, gate.unit if values.is_given(gate.unit) else None),
-            (semconv.GATE_REASON, gate.reason if values.is_given(gate.reason) else None),
+            (semconv.GATE_UNIT, unit if values.is_given(unit) else None),
+            (semconv.GATE_REASON, reason if values.is_given(reason) else None),
             (semconv.GATE_DURATION_MS, gate.duration_ms),
         ):
-            if value is not None:
+            if value.__class__ is float or is_text(value, longest):
+                named[key] = value
+            elif value is not None:
                 named[key] = values.attribute(key, value, self.defects)
         return named
 

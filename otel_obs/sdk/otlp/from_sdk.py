@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanContext
 
-_KINDS: Final = {
+KINDS: Final = {
     SpanKind.INTERNAL: 1,
     SpanKind.SERVER: 2,
     SpanKind.CLIENT: 3,
@@ -92,8 +92,8 @@ def span_record(span: ReadableSpan, scope: ScopeRecord) -> SpanRecord:
         span.end_time or 0,
         _plain(span.attributes),
         [_event(one) for one in events] if events else (),
-        [_link(one) for one in links] if links else (),
-        1 if kind is SpanKind.INTERNAL else _KINDS.get(kind, 0),
+        [of_link(one) for one in links] if links else (),
+        1 if kind is SpanKind.INTERNAL else KINDS.get(kind, 0),
         0 if code is StatusCode.UNSET else code.value,
         status.description or "",
         trace_state_of(context),
@@ -136,7 +136,8 @@ def _event(event: Event) -> EventRecord:
     return EventRecord(event.name, event.timestamp, _plain(event.attributes), event.dropped_attributes)
 
 
-def _link(link: Link) -> LinkRecord:
+def of_link(link: Link) -> LinkRecord:
+    """A link, whose attributes are its own."""
     context = link.context
     return LinkRecord(
         context.trace_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otel_obs.sdk.otlp.from_sdk import span_record
 from otel_obs.sdk.otlp.records import SpanRecord
 
 if TYPE_CHECKING:
@@ -29,4 +28,4 @@ def of_leaf(leaf: Leaf) -> SpanRecord:
 
 def of_span(span: Span) -> SpanRecord:
     """Have all that was said of it written down."""
-    return span_record(span, span.scope_record)
+    return span.record()

@@ -15,6 +15,8 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from otel_obs.contract import semconv
 from otel_obs.sdk.ending import in_child
 from otel_obs.sdk.exceptions import told_of
+from otel_obs.sdk.otlp.from_sdk import KINDS, flags_of, of_link
+from otel_obs.sdk.otlp.records import KNOWS_WHETHER_REMOTE, EventRecord, SpanRecord
 from otel_obs.sdk.otlp.wire import words
 from otel_obs.sdk.spans.attributes import size_of
 from otel_obs.sdk.spans.made import of_span
@@ -62,6 +64,10 @@ class Event:
         self.attributes = attributes
         self.timestamp = timestamp
         self.dropped_attributes = dropped_attributes
+
+    def record(self) -> EventRecord:
+        """It as the encoder has it."""
+        return EventRecord(self.name, self.timestamp, self.attributes, self.dropped_attributes)
 
 
 class Link:
@@ -164,6 +170,10 @@ class Span(trace.Span, ReadableSpan):
         self._unsaid += self._origin.span_limits.put(self._said, key, value)
 
     def _put_attributes(self, attributes: Mapping[str, Any]) -> None:
+        if not self._said:
+            self._said, left_out = self._origin.span_limits.taken(attributes)
+            self._unsaid += left_out
+            return
         self._unsaid += self._origin.span_limits.add(self._said, attributes)
 
     def _put_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
@@ -329,6 +339,25 @@ class Span(trace.Span, ReadableSpan):
     def scope_record(self) -> ScopeRecord:
         """Who speaks, as the encoder has it."""
         return self._origin.scope_record
+
+    def record(self) -> SpanRecord:
+        """It as the encoder has it, with all that was said of it; the attributes are a dict of the record's own."""
+        self.settle()
+        trace_id, _, trace_state = self.trace_place
+        above, status = self._above, self._state
+        if above is None or isinstance(above, int):
+            parent_id, flags = above or 0, KNOWS_WHETHER_REMOTE
+        else:
+            parent_id, flags = above.span_id, flags_of(above)
+        return SpanRecord(
+            self._origin.scope_record, trace_id, self.span_id, parent_id, self._title, self._began, self._ended or 0,
+            self._said.copy(),
+            [one.record() for one in self._happened] if self._happened else (),
+            [of_link(one) for one in self._linked] if self._linked else (),  # type: ignore[arg-type]  # read alike
+            KINDS.get(self._sort, 0), status.status_code.value, status.description or "",
+            trace_state.to_header() if trace_state else "", flags,
+            self._unsaid, self._lost_events, self._lost_links,
+        )  # fmt: skip
 
     @property
     def instrumentation_scope(self) -> InstrumentationScope:
