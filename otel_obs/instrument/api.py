@@ -69,24 +69,8 @@ def _again(verb: Callable[..., Opening[Kind_]]) -> Callable[[tuple[_Part, Any, d
     return again
 
 
-@overload
-def trace(name: Callable[P, R], /) -> Callable[P, R]: ...
-@overload
-def trace(
-    name: str = "",
-    /,
-    *,
-    project: str | None = None,
-    intent: str | None = None,
-    domain: str | None = None,
-    query: str | None = None,
-    symbol: str | None = None,
-    strategy: str | None = None,
-    attributes: Mapping[str, Any] | None = None,
-    at: datetime | int | None = None,
-) -> Opening[Trace]: ...
 @harmless(SILENT)
-def trace(
+def _open_trace(
     name: str | Callable[..., Any] = "",
     /,
     *,
@@ -124,18 +108,30 @@ def trace(
 
 
 @overload
-def stage(name: Callable[P, R], /) -> Callable[P, R]: ...
+def trace(name: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def stage(
+def trace(
     name: str = "",
     /,
     *,
+    project: str | None = None,
+    intent: str | None = None,
+    domain: str | None = None,
+    query: str | None = None,
     symbol: str | None = None,
+    strategy: str | None = None,
     attributes: Mapping[str, Any] | None = None,
     at: datetime | int | None = None,
-) -> Opening[Stage]: ...
+) -> Opening[Trace]: ...
+@quick(_open_trace)
+def trace(name: Any = MISSING, /, *surplus: Any, **more: Any) -> Any:
+    if not settings.active.enabled and name.__class__ is str:
+        return SILENT
+    return _open_trace(*given_of(name, surplus), **more)
+
+
 @harmless(SILENT)
-def stage(
+def _open_stage(
     name: str | Callable[..., Any] = "",
     /,
     *,
@@ -150,6 +146,24 @@ def stage(
         return SILENT
     given = {"symbol": symbol, "attributes": attributes}
     return Opening(_STAGE, ((name, semconv.STAGE_NAME, {semconv.INSTRUMENT_SYMBOL: symbol}, attributes), at, given))
+
+
+@overload
+def stage(name: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def stage(
+    name: str = "",
+    /,
+    *,
+    symbol: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    at: datetime | int | None = None,
+) -> Opening[Stage]: ...
+@quick(_open_stage)
+def stage(name: Any = MISSING, /, *surplus: Any, **more: Any) -> Any:
+    if not settings.active.enabled and name.__class__ is str:
+        return SILENT
+    return _open_stage(*given_of(name, surplus), **more)
 
 
 _TRACE: Final = Kind[Trace](
