@@ -103,11 +103,11 @@ class LoggerProvider(_logs.LoggerProvider):
         self.limits = Limits(most.max_log_record_attributes, most.max_log_record_attribute_length)
         self._processors = SynchronousMultiLogRecordProcessor()
         self._loggers: dict[InstrumentationScope, OurLogger] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         in_child(self._go_on)
 
     def _go_on(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if PROCESS_PID in self.resource.attributes:
             self.resource = self.resource.merge(Resource({PROCESS_PID: os.getpid()}))
 

@@ -252,11 +252,11 @@ class TracerProvider(trace.TracerProvider):
         self.processor = SynchronousMultiSpanProcessor()
         self._active_span_processor = self.processor  # the stock provider's name for it, which other libraries look for
         self._tracers: dict[InstrumentationScope, OurTracer] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         in_child(self._go_on)
 
     def _go_on(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if PROCESS_PID in self.resource.attributes:
             self.resource = self.resource.merge(Resource({PROCESS_PID: os.getpid()}))
 
