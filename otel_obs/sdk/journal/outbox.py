@@ -342,6 +342,9 @@ class Outbox:
 
     def adopt(self, orphan: Orphan) -> None:
         """Deliver what a dead process left; then its last statement, and then its directory goes."""
+        if self._is_closed:
+            orphan.release()
+            return
         with self._alone():
             self._orphans.append(orphan)
             for segment in orphan.segments:
@@ -436,7 +439,7 @@ class Outbox:
         if self._disk is not None:
             self._disk.let_go()
         for orphan in self._orphans:
-            orphan.release()
+            orphan.abandon()
 
     def standing(self) -> Standing:
         """How it stands."""

@@ -83,6 +83,7 @@ class Recorder:
         self._stated: tuple[int, ...] = ()
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
+        self._ends = False
         self._departed = 0  # those that were adopted, and are gone
         self.journaled = 0  # what the end left on disk
         self._left = 0  # records that died with those that were adopted
@@ -105,7 +106,7 @@ class Recorder:
     def _adopt(self, home: Home) -> None:
         try:
             root, tried = root_of(self._wanted), set[Path]()
-            while root is not None and home is self._home:
+            while root is not None and self._lives_in(home):
                 found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS, but=tried)
                 for orphan in found:
                     self._adopted.append(orphan)
@@ -118,9 +119,13 @@ class Recorder:
         except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
 
+    def _lives_in(self, home: Home) -> bool:
+        """Whether this is neither a forked child of who began there, nor at its end."""
+        return home is self._home and not self._ends
+
     def _wait_for_room(self, home: Home) -> None:
         """Wait until those that were adopted are delivered: each has two files open, of which a bot has not many."""
-        while home is self._home and any(orphan.is_held for orphan in self._adopted):
+        while self._lives_in(home) and any(orphan.is_held for orphan in self._adopted):
             time.sleep(_LOOK_AGAIN)
         self._departed += len(self._adopted)
         self._adopted.clear()
@@ -204,6 +209,7 @@ class Recorder:
         ``may_leave`` what is journaled for the next start, once the receiver was tried and is away.
         """
         deadline = time.monotonic() + within
+        self._ends = True
         self.queue.close()
         is_written = self._writer.end(within)
         self._state(has_ended=True)
