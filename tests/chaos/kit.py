@@ -29,6 +29,8 @@ BOTS = Path(__file__).with_name("bots")
 CLI = [sys.executable, "-m", "otel_obs.surfaces.cli"]
 MOST_UNCONFIRMED = 256
 SLOWEST = 3.0  # seconds that a round may take on a machine that does much else; a bot that waits for us takes longer
+ORDINARY = 0.05  # seconds of a round, on the average: it takes less than a thousandth where nobody is in the way
+FEW = 20
 DURABLE_OF_A_ROUND = 5
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
 
@@ -356,7 +358,7 @@ class Reckoning:
     def _as_counted(self, rows: list[Any], tallies: Path, slowest: float, further: int) -> None:
         produced = {row.instance: row.produced for row in rows if row.tier == "durable"}
         for file in tallies.iterdir():
-            begun, done, longest, _ = struct.unpack("4Q", file.read_bytes())
+            begun, done, longest, together = struct.unpack("4Q", file.read_bytes())
             said = produced.get(file.name, 0)
             assert DURABLE_OF_A_ROUND * done <= said <= DURABLE_OF_A_ROUND * begun + further, (
                 file.name,
@@ -365,3 +367,4 @@ class Reckoning:
                 said,
             )
             assert longest / 1e9 < slowest, f"a round of the bot took {longest / 1e9:.1f} s"
+            assert done < FEW or together / 1e9 / done < ORDINARY, f"{done} rounds took {together / 1e9:.1f} s"

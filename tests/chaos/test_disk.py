@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     Start = Callable[..., Any]
 
 UNTIL_TOLD = """
-import os, sys, threading
+import os, resource, sys, threading
 import otel_obs as obs
+if largest := int(os.environ.get("LARGEST_FILE", "0")):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 from trading import Tally
 obs.configure()
 print("configured")
@@ -33,17 +35,17 @@ obs.flush(within=60)
 
 
 @contextmanager
-def mounted(place: Path, options: str) -> Iterator[None]:
-    """Mount a file system of our own there; a test of a full disk without one would prove nothing."""
+def mounted(place: Path, options: str) -> Iterator[bool]:
+    """A file system of our own there; False where none can be mounted."""
     place.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr}")
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
+    )
     try:
-        yield
+        yield done.returncode == 0
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        if done.returncode == 0:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["ends", "killed"])
@@ -51,8 +53,9 @@ def test_a_disk_that_is_full_while_the_receiver_is_away_loses_what_its_ledger_na
     *, start: Start, last_start: Start, reckoning: Any, tallies: Path, network: Any, tmp_path: Path, is_killed: bool
 ) -> None:
     network.go()
-    with mounted(tmp_path / "state", "size=512k"):
-        bot = start(UNTIL_TOLD, endpoint=network.endpoint, OTEL_OBS_MAX_QUEUE_BYTES="400000")
+    with mounted(tmp_path / "state", "size=512k") as is_small:
+        limit = "0" if is_small else "16384"
+        bot = start(UNTIL_TOLD, endpoint=network.endpoint, OTEL_OBS_MAX_QUEUE_BYTES="400000", LARGEST_FILE=limit)
         bot.until_said("its disk is full")
         time.sleep(2)
         if is_killed:
@@ -75,17 +78,15 @@ def _a_file_in_its_place(state: Path) -> None:
 
 
 @pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
-    """Mount something there that cannot be written."""
-    mounts: list[Any] = []
+def read_only() -> Iterator[Callable[[Path], None]]:
+    """Let nothing be written there."""
+    with ExitStack() as mounts:
 
-    def mount(state: Path) -> None:
-        mounts.append(mounted(state, "ro,size=1m"))
-        mounts[-1].__enter__()
+        def mount(state: Path) -> None:
+            if not mounts.enter_context(mounted(state, "ro,size=1m")):
+                state.chmod(0o500)  # who may not mount may not write there either
 
-    yield mount
-    for one in mounts:
-        one.__exit__(None, None, None)
+        yield mount
 
 
 @pytest.mark.parametrize("how", ["a file in its place", "a file system that is read only"])
@@ -127,3 +128,34 @@ def test_a_journal_that_is_deleted_while_the_bot_runs_costs_nothing_that_memory_
     bot.go_on()
     bot.ends_well(within=90)
     reckoning.add_up(tallies, lost={"damaged", "unwritable"})
+
+
+def test_a_bot_that_has_no_file_left_to_open_goes_on_and_loses_nothing(
+    *, start: Start, last_start: Start, reckoning: Any, tallies: Path
+) -> None:
+    start(NO_FILES).ends_well(within=90)
+    last_start()
+    rows = reckoning.add_up(tallies, instances=2)
+    assert {row.state for row in rows} == {"adds_up"}
+
+
+NO_FILES = """
+import os
+import otel_obs as obs
+from trading import Tally
+obs.configure()
+tally = Tally()
+tally.rounds(0.3)
+for _ in range(2):
+    opened = []
+    try:
+        while True:
+            opened.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    tally.rounds(1, pause=0.01)
+    for one in opened:
+        os.close(one)
+    tally.rounds(0.3)
+assert obs.flush(within=30), obs.delivery()
+"""

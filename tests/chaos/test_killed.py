@@ -147,3 +147,31 @@ def test_two_bots_of_one_service_at_once_keep_their_books_apart(*, start: Start,
         bot.ends_well()
     rows = reckoning.add_up(tallies, instances=2)
     assert {row.state for row in rows} == {"adds_up"}
+
+
+def test_a_process_s_own_ledger_adds_up_while_it_keeps_what_the_dead_left(
+    *, start: Start, last_start: Start, reckoning: Any, tallies: Path, network: Any
+) -> None:
+    network.go()
+    bot = start(TRADES, endpoint=network.endpoint)
+    bot.until_said("configured")
+    time.sleep(0.5)
+    bot.kill()
+    start(KEEPS_THE_DEAD_S, endpoint=network.endpoint).ends_well()
+    network.come()
+    last_start(endpoint=network.endpoint)
+    reckoning.add_up(tallies, instances=3, killed=True)
+
+
+KEEPS_THE_DEAD_S = """
+import otel_obs as obs
+from trading import Tally, wait_for
+obs.configure()
+wait_for(lambda: obs.delivery().adopted.waiting > 0)
+tally = Tally()
+tally.round()
+wait_for(lambda: sum(obs.delivery().waiting.values()) == 9)
+assert "it adds up" in str(obs.delivery()), obs.delivery()
+report = obs.shutdown()
+assert report.journaled == report.undelivered == 9, report
+"""

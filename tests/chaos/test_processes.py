@@ -166,6 +166,47 @@ for child in children:
 """
 
 
+def test_a_bot_that_forks_while_it_takes_over_the_dead_leaves_each_to_one_of_them(
+    *, start: Start, last_start: Start, reckoning: Any, tallies: Path, network: Any
+) -> None:
+    network.go()
+    for _ in range(3):
+        bot = start(UNTIL_KILLED, endpoint=network.endpoint)
+        bot.until_said("traded")
+        bot.kill()
+    network.come()
+    network.manner = lambda exchange: (time.sleep(0.05), exchange.deliver())
+    start(FORKS_AT_ONCE, endpoint=network.endpoint).ends_well(within=90)
+    last_start(endpoint=network.endpoint)
+    reckoning.add_up(tallies, instances=13, killed=True)
+
+
+UNTIL_KILLED = """
+import time
+import otel_obs as obs
+from trading import Tally
+obs.configure()
+Tally().rounds(0.3)
+print("traded")
+time.sleep(60)
+"""
+FORKS_AT_ONCE = """
+import os, time
+import otel_obs as obs
+from trading import Tally
+obs.configure()
+tally = Tally()
+for _ in range(8):
+    tally.round()
+    child = os.fork()
+    if not child:
+        Tally().round()
+        obs.shutdown()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
 def test_a_fork_after_the_end_says_nothing_more_and_does_no_harm(
     *, start: Start, reckoning: Any, tallies: Path
 ) -> None:

@@ -16,7 +16,7 @@ _WORDS = 4
 
 
 class Tally:
-    """Rounds begun, rounds done, and the longest, in ns. The file is named by the process's own instance id."""
+    """Rounds begun, rounds done, the longest and their sum in ns. The file is named by the process's instance id."""
 
     def __init__(self) -> None:
         standing = obs.delivery()
@@ -31,7 +31,9 @@ class Tally:
         words[0] += 1
         start = time.monotonic_ns()
         trade(words[0])
-        words[2] = max(words[2], time.monotonic_ns() - start)
+        took = time.monotonic_ns() - start
+        words[2] = max(words[2], took)
+        words[3] += took
         words[1] += 1
 
     def rounds(self, seconds: float, *, pause: float = 0.002) -> None:
