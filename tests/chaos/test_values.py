@@ -86,7 +86,12 @@ for raised in (BadError("x"), ValueError("\\ud800"), KeyError(Raises()), Recursi
     logger.emit(LogRecord(body="raised", exception=raised))
 timed("sleeps", lambda: obs.decide("strange", why=Sleeps(), outcome="executed"))
 assert 0.9 < slowest["sleeps"] < 3, slowest
-tally.rounds(0.5)
+import threading
+before, thread = tally.done, threading.Thread(target=lambda: obs.decide("strange", why=Sleeps()))
+thread.start()
+tally.rounds(0.8)
+assert tally.done - before > 20, "one thread's slow value held up another"
+thread.join()
 assert max(slowest.values()) < 6, slowest
 print({name: round(took, 2) for name, took in slowest.items() if took > 0.1})
 assert obs.flush(within=60) or True
@@ -104,3 +109,37 @@ def test_whatever_a_bot_records_harms_neither_it_nor_the_records_beside_it(
     for row in rows:
         assert (row.unaccounted, row.overcounted, row.unconfirmed, row.journaled) == (0, 0, 0, 0), str(row)
         assert set(row.dropped) <= ({"too_large", "kill_switch"} if row.tier != "durable" else set()), str(row)
+
+
+def test_a_processor_of_somebody_else_s_that_raises_costs_neither_the_bot_nor_a_record(
+    *, start: Start, reckoning: Any, tallies: Path
+) -> None:
+    bot = start(PROCESSORS_FALL)
+    assert bot.ends() == 0, bot.said()
+    assert "A span processor failed" in bot.said()
+    rows = reckoning.add_up(tallies)
+    assert {row.state for row in rows} == {"adds_up"}
+
+
+PROCESSORS_FALL = """
+import otel_obs as obs
+from opentelemetry import trace
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.sdk._logs import LogRecordProcessor
+from opentelemetry.sdk.trace import SpanProcessor
+from trading import Tally
+class Falls(SpanProcessor):
+    def on_start(self, span, parent_context=None): raise RuntimeError("at the start")
+    def on_end(self, span): raise RuntimeError("at the end")
+class FallsToo(LogRecordProcessor):
+    def on_emit(self, record): raise RuntimeError("in between")
+    def shutdown(self): raise RuntimeError("even here")
+    def force_flush(self, timeout_millis=0): raise RuntimeError("and here")
+obs.configure()
+trace.get_tracer_provider().add_span_processor(Falls())
+get_logger_provider().add_log_record_processor(FallsToo())
+tally = Tally()
+for _ in range(10):
+    tally.round()
+obs.flush(within=20)
+"""

@@ -25,6 +25,11 @@ class Tally:
         with path.open("r+b") as file:
             self._words = memoryview(mmap.mmap(file.fileno(), 8 * _WORDS)).cast("Q")
 
+    @property
+    def done(self) -> int:
+        """How many rounds are done."""
+        return int(self._words[1])
+
     def round(self) -> None:
         """Trade once."""
         words = self._words
