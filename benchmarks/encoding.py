@@ -1,36 +1,29 @@
-"""One batch as OTLP bytes, ours beside the official encoder; and what that makes of the whole way to a receiver."""
+"""One batch as OTLP bytes, ours beside the official encoder; and what it leaves to a bot beside it."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import sink
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as official
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-import otel_obs as obs
 from otel_obs import settings
 from otel_obs.contract import semconv
-from otel_obs.instrument.source import Source, using
 from otel_obs.sdk.otlp import GiveWay, encode_spans
-from otel_obs.sdk.otlp.exporters import span_exporter
 from otel_obs.sdk.otlp.from_sdk import span_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace.export import SpanExporter
 
 _BATCH, _ROUNDS = 512, 25
-_DECISIONS, _DELIVERIES = 6_000, 5
 _TICK, _LISTENING = 0.005, 2.0
 
 
@@ -149,39 +142,6 @@ def _beside_a_busy_bot(batch: list[ReadableSpan]) -> Iterator[dict[str, object]]
     }
 
 
-def _delivered_per_second(exporter: SpanExporter, port: int) -> float:
-    provider = TracerProvider(shutdown_on_exit=False)
-    queue: Any = BatchSpanProcessor(exporter, max_queue_size=2 * _DECISIONS, schedule_delay_millis=100)
-    provider.add_span_processor(queue)
-    before = using.take(Source(tracer_provider=provider))
-    try:
-        start = time.perf_counter()
-        for number in range(_DECISIONS):
-            obs.decide(
-                "enter long", why="momentum and book imbalance agree", confidence=0.62, alternatives={"hold": 0.38},
-                inputs={"S_model": 0.31, "number": number}, symbol="BTCUSDT", side="buy",
-            )  # fmt: skip
-        provider.force_flush()
-        seconds = time.perf_counter() - start
-    finally:
-        using.take(before or Source())
-        provider.shutdown()
-    if (arrived := sink.received(port)) != _DECISIONS:
-        raise RuntimeError(f"{arrived} of {_DECISIONS} decisions arrived")
-    return _DECISIONS / seconds
-
-
-def _delivery() -> Iterator[dict[str, object]]:
-    with sink.running() as port:
-        url = f"http://127.0.0.1:{port}/v1/traces"
-        pairs = [
-            (_delivered_per_second(span_exporter(url), port), _delivered_per_second(OTLPSpanExporter(url), port))
-            for _ in range(_DELIVERIES)
-        ]
-    ours, stock = (statistics.median(one) for one in zip(*pairs, strict=True))
-    yield {"figure": "leaf decisions through the SDK to a receiver, none lost, 1/s", "ours": ours, "stock": stock}
-
-
 def measure() -> Iterator[dict[str, object]]:
     """Yield the figures."""
     settings.activate(settings.Settings())
@@ -189,4 +149,3 @@ def measure() -> Iterator[dict[str, object]]:
     yield from _encoding(batch)
     yield from _waking(batch)
     yield from _beside_a_busy_bot(batch)
-    yield from _delivery()

@@ -15,6 +15,7 @@ import encoding
 import freshness
 import imports
 import ingest
+import journal
 
 BENCHMARKS = {
     "caller": caller.measure,
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "imports": imports.measure,
     "ingest": ingest.measure,
     "freshness": freshness.measure,
+    "journal": journal.measure,
 }
 
 

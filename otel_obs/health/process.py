@@ -347,15 +347,18 @@ class Process:
             self._expected_gates.append(gate)
 
     def be_drained(self) -> None:
-        """Learn that somebody calls ``drain`` many times a second: then the bot's thread only leaves what it says."""
-        self._is_drained = True
+        """Learn that somebody calls ``drain`` many times a second: then the bot's thread only leaves what it says.
+
+        Not where several processes count in files: what a worker left would end with it.
+        """
+        self._is_drained = MULTIPROCESS not in os.environ
 
     @harmless(None)
     def drain(self) -> None:
         """Count what was left."""
-        untold, health = self._untold, self._it()
+        untold = self._untold
         while untold:
-            told = untold.popleft()
+            told, health = untold.popleft(), self._it()
             if isinstance(told, tuple):
                 health.decision_ended(*told)
             else:

@@ -19,6 +19,7 @@ from otel_obs.instrument.record import Record, Stage, Trace
 from otel_obs.instrument.silent import NOTHING, SILENT, SILENT_DECISION, SilentDecision, innermost_decision
 from otel_obs.instrument.snapshots import CHANGES, snapshot
 from otel_obs.instrument.source import using
+from otel_obs.instrument.swift import SwiftDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -210,12 +211,23 @@ def decision(
     at: Any = None,
     **more: Any,
 ) -> Opening[Decision]:
-    if what is MISSING or surplus or more or not settings.active.enabled:
+    now = settings.active
+    if what is MISSING or surplus or more or not now.enabled:
         return _decision(
             *given_of(what, surplus), why=why, confidence=confidence, alternatives=alternatives, inputs=inputs,
             symbol=symbol, side=side, strategy=strategy, attributes=attributes, at=at, **more,
         )  # fmt: skip
-    return Opening(_DECISION, ((what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes), at))
+    said = (what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes)
+    late = using.late
+    if at is None and late is not None and late.is_late and not now.strict:
+        as_it_is, size = kept(said)
+        if size:
+            return cast("Opening[Decision]", SwiftDecision(late, as_it_is, size, _another))
+    return Opening(_DECISION, (said, at))
+
+
+def _another(said: tuple[Any, ...]) -> Any:
+    return Opening(_DECISION, (said, None)) if settings.active.enabled else SILENT_DECISION
 
 
 @harmless(None)

@@ -61,7 +61,9 @@ def place() -> tuple[Record | None, Context]:
 
 def context_of(record: Record) -> Context:
     """Where ``record`` is the innermost: what is here, and it."""
-    return Context({**current_context(), _KEY: record, _SPAN: record.span})
+    here = current_context().copy()
+    here[_KEY], here[_SPAN] = record, record.span
+    return Context(here)
 
 
 def innermost_silent() -> object:

@@ -12,7 +12,7 @@ from otel_obs.contract.outcome import UNNAMED, Outcome, derive
 from otel_obs.instrument import values
 from otel_obs.instrument.harmless import MISSING, Defects, given_of, harmless, problem, quick
 from otel_obs.instrument.record import Record
-from otel_obs.instrument.snapshots import CHANGES, FIXED, VALUE, are_figures, size_of, snapshot
+from otel_obs.instrument.snapshots import CHANGES, FIGURES, FIXED, VALUE, size_of, snapshot
 from otel_obs.instrument.source import using
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _EXECUTED: Final = Outcome.EXECUTED  # names that are found at once
 _VETOED: Final = Outcome.VETOED
 _HELD: Final = Outcome.HELD
 _FAILED: Final = Outcome.FAILED
+_STANDARD: Final = of_outcome(Outcome.HELD)
+_DURABLE: Final = of_outcome(Outcome.EXECUTED)
 _ENFORCE: Final = Mode.ENFORCE
 _PASS: Final = Verdict.PASS
 _DENY: Final = Verdict.DENY
@@ -146,7 +148,8 @@ def described(
     return named
 
 
-def _describe(said: tuple[Any, ...], defects: Defects) -> dict[str, Any]:
+def describe(said: tuple[Any, ...], defects: Defects) -> dict[str, Any]:
+    """The attributes of a decision that are known when it starts."""
     what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes = said
     return described(
         what, why=why, confidence=confidence, alternatives=alternatives, inputs=inputs, symbol=symbol, side=side,
@@ -157,7 +160,7 @@ def _describe(said: tuple[Any, ...], defects: Defects) -> dict[str, Any]:
 def described_in_full(leaf: tuple[tuple[Any, ...], Any], defects: Defects) -> dict[str, Any]:
     """Build all attributes of a decision that was said in one call."""
     said, outcome = leaf
-    named = _describe(said, defects)
+    named = describe(said, defects)
     derived = derive((), claimed=values.text(semconv.DECISION_OUTCOME, outcome, defects))
     for text in derived.defects:
         defects.add("outcome", semconv.DECISION_OUTCOME, text, fix="Say executed, held or failed; a veto is a gate's.")
@@ -186,22 +189,39 @@ def kept(said: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
         and (strategy is None or strategy.__class__ is str)
     ):
         return said, 0
-    inputs, more = _kept_map(inputs)
-    alternatives, further = _kept_map(alternatives)
-    attributes, own = _kept_map(attributes)
-    size = _SIZE + len(what) + len(why) + more + further + own
-    if size > _LARGE or inputs is CHANGES or alternatives is CHANGES or attributes is CHANGES:
+    size = _SIZE + len(what) + len(why)
+    try:  # one call for a whole map: to ask each value for its class takes twice as long
+        is_plain = inputs is None or (inputs.__class__ is dict and sum(inputs.values()).__class__ in FIGURES)
+        is_plain_too = alternatives is None or (
+            alternatives.__class__ is dict and sum(alternatives.values()).__class__ in FIGURES
+        )
+    except Exception:  # noqa: BLE001 - texts have no sum, and a bot's own value may raise anything
+        is_plain = is_plain_too = False
+    if inputs is not None:
+        if is_plain:
+            inputs = inputs.copy()
+            size += VALUE * len(inputs)
+        else:
+            inputs, more = _kept(inputs)
+            size += more
+    if alternatives is not None:
+        if is_plain_too:
+            alternatives = alternatives.copy()
+            size += VALUE * len(alternatives)
+        else:
+            alternatives, more = _kept(alternatives)
+            size += more
+    if attributes is not None:
+        attributes, more = _kept(attributes)
+        size += more
+    if size > _LARGE:
         return said, 0
     return (what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes), size
 
 
-def _kept_map(given: Any) -> tuple[Any, int]:
-    if given is None:
-        return None, 0
-    if given.__class__ is dict and are_figures(given):
-        return given.copy(), VALUE * len(given)
+def _kept(given: Any) -> tuple[Any, int]:
     kept = snapshot(given)
-    return kept, 0 if kept is CHANGES else size_of(kept)
+    return kept, _LARGE if kept is CHANGES else size_of(kept)
 
 
 class Decision(Record):
@@ -210,13 +230,14 @@ class Decision(Record):
     _claimed: Outcome | None = None
     _failed = False
     _vetoed_by: str | None = None  # the first gate that denied
+    _ended_as: Outcome | None = None
 
     def __init__(self, said: tuple[Any, ...], *, at: Any) -> None:
         self._gates: list[Gate] = []
         said, size = kept(said)
         if size:
             self._size = size
-        super().__init__(semconv.DECISION_SPAN, _describe, said, at=at, kept=size > 0)
+        super().__init__(semconv.DECISION_SPAN, describe, said, at=at, kept=size > 0)
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -408,13 +429,20 @@ class Decision(Record):
         if self.ended or self._late is None:
             super()._finish()
             return
-        outcome = self.outcome
-        if using.watch is not None:
-            using.watch.decision_ended(outcome, self._vetoed_by if outcome is _VETOED else None)
-        self._end_late(of_outcome(outcome))
+        self.ended = True
+        took = using.clock.monotonic() - self._monotonic
+        outcome = _HELD if self._claimed is self._vetoed_by is None and not self._failed else self.outcome
+        self._ended_as = outcome  # a gate that comes too late changes nothing in what is written down later
+        watch = using.watch
+        if watch is not None:
+            watch.decision_ended(outcome, self._vetoed_by if outcome is _VETOED else None)
+        span: Any = self.span
+        span.end_late(
+            self._start + took if took > 0 else self._start, _STANDARD if outcome is _HELD else _DURABLE, self._size
+        )
 
     def _complete(self, words: Words) -> None:
-        outcome = self.outcome
+        outcome = self.outcome if self._ended_as is None else self._ended_as
         if self._late is None and using.watch is not None:
             using.watch.decision_ended(outcome, self._vetoed_by if outcome is _VETOED else None)
         words.set_attribute(semconv.DECISION_OUTCOME, outcome.value)

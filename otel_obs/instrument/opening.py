@@ -90,7 +90,7 @@ class Opening(Generic[T]):
                 if error is None:
                     record.end()
                 else:
-                    _fail(record, error)
+                    fail(record, error)
             finally:
                 if here is not None:
                     leave(here, token)
@@ -122,7 +122,8 @@ def _placed(record: Record) -> tuple[Context, Any]:
 
 
 @harmless(None)
-def _fail(record: Record, error: BaseException) -> None:
+def fail(record: Record, error: BaseException) -> None:
+    """End a record with the exception that passes, if that means failure."""
     if is_failure(error):
         record.fail(error)
     else:

@@ -35,10 +35,15 @@ class Way:
         return self.asked in {"", self.protocol}
 
 
-def way(wanted: Settings, signal: str) -> Way:
-    """How ``signal`` (``TRACES``, ``LOGS``) is sent: over gRPC where that was asked for, else over HTTP as protobuf."""
+def way(wanted: Settings, signal: str, *, endpoint: str = "") -> Way:
+    """How ``signal`` (``TRACES``, ``LOGS``) is sent: over gRPC where that was asked for, else over HTTP as protobuf.
+
+    ``endpoint`` was named by hand, and goes before all variables.
+    """
     asked = (os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or os.environ.get(VARIABLE) or "").strip().lower()
     protocol = GRPC if asked == GRPC else HTTP
+    if endpoint:
+        return Way(protocol, endpoint, asked)
     own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "")
     default = next(row.default for row in settings.SETTINGS if row.name == "endpoint")
     is_default = wanted.endpoint == default and "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ

@@ -79,7 +79,9 @@ def _decoded(path: str, body: bytes, connection: int) -> list[dict[str, Any]]:
             for record in scope.log_records if "logs" in path else scope.spans:
                 attributes = [*resource.resource.attributes, *record.attributes]
                 named = {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
-                told.append({**named, "path": path, "connection": connection, "span_id": record.span_id.hex()})
+                words = {"body": record.body.string_value} if "logs" in path else {"name": record.name}
+                found = {"path": path, "connection": connection, "span_id": record.span_id.hex()}
+                told.append({**named, **found, **words})
     return told
 
 

@@ -289,8 +289,14 @@ def test_an_endpoint_that_is_something_else_is_told(pipeline: Any) -> None:
     assert "no collector tells why" in told("span found")["found"]
     with _somebody_else(lambda _path: (404, "")) as url:
         told = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_OBS_URL=store.url, OTEL_EXPORTER_OTLP_COMPRESSION="zip")
+    assert told.wrong == ["variables", "span sent"]
+    assert told("variables")["found"].startswith("OTEL_EXPORTER_OTLP_COMPRESSION=zip is not known")
+    with _somebody_else(lambda _path: (200, "")) as url:
+        told = _doctor(
+            OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_OBS_URL=store.url, OTEL_EXPORTER_OTLP_CERTIFICATE="/no/such.pem"
+        )
     assert told.wrong == ["span sent"]
-    assert "OTEL_EXPORTER_OTLP_" in told("span sent")["fix"]
+    assert "OTEL_EXPORTER_OTLP_CERTIFICATE=/no/such.pem" in told("span sent")["found"]
 
 
 def test_a_wrong_password_is_told_on_each_hop_and_never_shown(tmp_path: Path) -> None:

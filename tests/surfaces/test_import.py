@@ -250,7 +250,7 @@ def test_a_busy_receiver_is_asked_again_with_the_bot_s_own_headers_and_a_refusal
     assert {one["authorization"] for one in receiver.seen} == {"Bearer x"}
     receiver.answers = [(401, {})]
     told = _cli(tree / "0.json", "--endpoint", url, code=1).stderr
-    assert "answers 401" in told
+    assert "HTTP 401" in told
     assert "0 spans and 0 log records had been sent before" in told
 
 
@@ -261,7 +261,7 @@ def test_a_record_that_the_receiver_does_not_want_is_found_and_costs_no_other(tr
     receiver.answers = [(400, {})] * spans + [(200, {})] * 100  # all, then ever fewer of them, at last one
     answer = json.loads(_cli(tree / "0.json", "--endpoint", url, "--json", code=1).stdout)
     assert 0 < answer["refused"] < spans
-    assert "answers 400" in answer["refusals"][0]
+    assert "HTTP 400" in answer["refusals"][0]
     assert answer["requests"] >= 1
 
 

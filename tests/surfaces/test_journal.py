@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_obs import settings
@@ -29,25 +30,20 @@ ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.start
 
 
 class Receiver:
-    """The other side: what arrived, and the status with which it answers."""
+    """The other side: what arrived, the status with which it answers, and which spans it wants in no body."""
 
     def __init__(self) -> None:
         self.spans: list[str] = []
+        self.last_words: list[dict[str, Any]] = []
         self.status = 200
+        self.poison: set[str] = set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if receiver.status == 200:
-                    request = ExportTraceServiceRequest.FromString(body)
-                    receiver.spans += [
-                        span.name
-                        for resource in request.resource_spans
-                        for scope in resource.scope_spans
-                        for span in scope.spans
-                    ]
-                self.send_response(receiver.status)
+                self.send_response(receiver.take(self.path, body) if receiver.status == 200 else receiver.status)
+                self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None: ...
@@ -56,6 +52,26 @@ class Receiver:
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
+
+    def take(self, path: str, body: bytes) -> int:
+        if path == "/v1/logs":
+            self.last_words += [
+                {one.key: one.value for one in [*resource.resource.attributes, *record.attributes]}
+                for resource in ExportLogsServiceRequest.FromString(body).resource_logs
+                for scope in resource.scope_logs
+                for record in scope.log_records
+            ]
+            return 200
+        spans = [
+            span.name
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        if self.poison & set(spans):
+            return 400
+        self.spans += spans
+        return 200
 
     def close(self) -> None:
         self._server.shutdown()
@@ -187,6 +203,14 @@ def test_replay_delivers_what_the_dead_left_once_and_leaves_the_living_alone(tmp
     told = _json(tmp_path, "replay", "--endpoint", receiver.endpoint)
     assert (told["instances"], told["delivered"], told["left"]) == (2, 3, 0)
     assert sorted(receiver.spans) == ["enter", "exit", "hold"]
+    said = {
+        (word[semconv.SERVICE_INSTANCE_ID].string_value, word[semconv.DELIVERY_ENDED].bool_value): [
+            word[name].int_value for name in (semconv.DELIVERY_DELIVERED, semconv.DELIVERY_UNCONFIRMED)
+        ]
+        for word in receiver.last_words
+    }
+    assert said == {("dead-1", True): [2, 1], ("dead-2", True): [1, 1]}
+    assert [one["instance"] for one in _json(tmp_path, "ls")["instances"]] == ["alive"]
     assert _json(tmp_path, "replay", "--endpoint", receiver.endpoint)["delivered"] == 0
     assert outbox.standing().waiting[Tier.DURABLE] == 1
     outbox.close()
@@ -204,6 +228,33 @@ def test_replay_leaves_what_the_receiver_does_not_take_and_says_so(tmp_path: Pat
     receiver.status = 200
     assert _json(tmp_path, "replay", "--endpoint", receiver.endpoint)["delivered"] == 1
     assert receiver.spans == ["enter"]
+
+
+def test_replay_sets_a_refused_record_aside_and_delivers_the_others(tmp_path: Path, receiver: Receiver):
+    _killed(tmp_path, "dead", "enter", "poison", "exit")
+    receiver.poison = {"poison"}
+    done = _cli(tmp_path, "replay", "--endpoint", receiver.endpoint, "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["delivered"], told["refused"], told["left"]) == (1, 2, 1, 0)
+    assert {"enter", "exit"} == set(receiver.spans)
+    (aside,) = _json(tmp_path, "show", "--refused", "--records")
+    assert (aside["name"], aside["reason"], aside["words"]) == ("poison", "refused", "HTTP 400")
+    (word,) = receiver.last_words
+    assert json.loads(word[semconv.DELIVERY_LOST].string_value) == {"refused": 1}
+    assert _json(tmp_path, "ls") == {"journal": str(tmp_path), "set_aside": 1, "instances": []}
+
+
+def test_a_receiver_that_refuses_everything_does_not_empty_the_journal(tmp_path: Path, receiver: Receiver):
+    names = [f"decision {number}" for number in range(30)]
+    _killed(tmp_path, "dead", *names)
+    receiver.status = 400
+    done = _cli(tmp_path, "replay", "--endpoint", receiver.endpoint)
+    assert done.returncode == 1
+    assert "refuses all" in done.stdout
+    assert _json(tmp_path, "show", "--refused") == []
+    receiver.status = 200
+    assert _json(tmp_path, "replay", "--endpoint", receiver.endpoint)["delivered"] == 30
+    assert sorted(receiver.spans) == sorted(names)
 
 
 def test_a_place_that_is_none_is_told_with_the_fix(tmp_path: Path):

@@ -374,7 +374,7 @@ ALERTS: Final = (
             ),
             mend=(
                 "Say less in one record: a whole order book is no evidence.",
-                "Mend the receiver, then `otel-obs journal replay` sends what was set aside.",
+                "Mend the receiver. What was set aside is counted as lost: `otel-obs journal show --refused`.",
             ),
         ),
         dashboard=Dashboard.PIPELINE,

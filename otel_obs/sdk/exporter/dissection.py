@@ -10,8 +10,8 @@ from otel_obs.sdk.exporter.transport import Verdict
 from otel_obs.sdk.frames import Frame, how_many, runs
 
 if TYPE_CHECKING:
-    from otel_obs.sdk.exporter.outbox import Entry
     from otel_obs.sdk.exporter.transport import Reply
+    from otel_obs.sdk.journal import Entry
 
 _LOSSES: Final = {Verdict.REFUSED: Loss.REFUSED, Verdict.TOO_LARGE: Loss.TOO_LARGE}
 UNSAID: Final = "the receiver did not say why"

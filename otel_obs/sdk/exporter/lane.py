@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_obs.sdk.exporter.dissection import Dissection
-    from otel_obs.sdk.exporter.outbox import Entry
     from otel_obs.sdk.exporter.transport import Reply
     from otel_obs.sdk.frames import Signal
+    from otel_obs.sdk.journal import Entry
 
 DOUBT: Final = 16  # refusals in a row, after which a receiver may be one that refuses everything
 _FEWEST_BYTES: Final = 1 << 16

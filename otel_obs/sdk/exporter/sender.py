@@ -24,8 +24,8 @@ from otel_obs.sdk.frames import Signal
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_obs.sdk.exporter.outbox import Entry, Outbox
     from otel_obs.sdk.exporter.transport import Transport
+    from otel_obs.sdk.journal import Entry, Outbox
 
 MOST_RECORDS: Final = 20_000
 _IDLE, _GATHERING, _BUSY = 0.1, 0.05, 0.01  # seconds for which nobody may keep us, who must hear of a flush

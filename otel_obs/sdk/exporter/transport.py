@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 from otel_obs.sdk import protocol
 from otel_obs.sdk.exporter.variables import Variables
+from otel_obs.sdk.frames import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from otel_obs.sdk.frames import Signal
     from otel_obs.settings import Settings
+
+_log: Final = logging.getLogger("otel_obs")
 
 
 class Verdict(StrEnum):
@@ -91,20 +94,23 @@ class Routes:
             route.close()
 
 
-def connect(wanted: Settings) -> Transport:
+def connect(wanted: Settings, *, endpoint: str = "", tell: Callable[..., object] = _log.warning) -> Transport:
     """The transport that the settings and OpenTelemetry's variables ask for. Nothing is sent yet.
+
+    ``endpoint`` is one that goes before them all, those of one signal too: for who was told it by hand. ``tell`` is
+    called as a logger is, with what cannot be read in the variables.
 
     Raises:
         MissingExtraError: gRPC was asked for, and is not installed.
         SettingError: an endpoint or a certificate cannot be used.
 
     """
-    return Routes({"traces": _route(wanted, "traces"), "logs": _route(wanted, "logs")})
+    return Routes({signal: _route(wanted, signal, endpoint, tell) for signal in get_args(Signal)})
 
 
-def _route(wanted: Settings, signal: Signal) -> Route:
-    way = protocol.way(wanted, signal.upper())
-    variables = Variables(signal.upper())
+def _route(wanted: Settings, signal: Signal, endpoint: str, tell: Callable[..., object]) -> Route:
+    way = protocol.way(wanted, signal.upper(), endpoint=endpoint)
+    variables = Variables(signal.upper(), tell=tell)
     if way.protocol == protocol.GRPC:
         from otel_obs.sdk.exporter.grpc import GrpcRoute
 

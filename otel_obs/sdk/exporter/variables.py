@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from otel_obs.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DEFAULT_TIMEOUT: Final = 10.0
 _MILLISECONDS_FROM: Final = 1_000
@@ -27,9 +27,12 @@ _log: Final = logging.getLogger("otel_obs")
 class Variables:
     """Those of one signal (``TRACES``, ``LOGS``): its own where they are set, else the common ones."""
 
-    def __init__(self, signal: str, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, signal: str, environment: Mapping[str, str] = os.environ, *, tell: Callable[..., object] = _log.warning
+    ) -> None:
         self._signal = signal
         self._environment = environment
+        self._tell = tell
 
     def _said(self, name: str) -> tuple[str, str]:
         """The variable that counts, and what it says."""
@@ -48,7 +51,7 @@ class Variables:
             if "=" in pair and _NAME.fullmatch(name) and _VALUE.fullmatch(value):
                 found[name.lower()] = value
             else:
-                _log.warning(
+                self._tell(
                     "%s: one header is left out, for it is not name=value, percent-encoded and divided by commas.",
                     variable,
                 )
@@ -67,7 +70,7 @@ class Variables:
         except ValueError:
             number = math.nan
         if not 0 < number < math.inf:
-            _log.warning("%s is no number of seconds above 0: %s s count.", variable, DEFAULT_TIMEOUT)
+            self._tell("%s is no number of seconds above 0: %s s count.", variable, DEFAULT_TIMEOUT)
             return DEFAULT_TIMEOUT
         return number / 1_000 if number >= _MILLISECONDS_FROM else number
 
@@ -77,7 +80,7 @@ class Variables:
         variable, said = self._said("COMPRESSION")
         word = said.lower() or "none"
         if word not in _COMPRESSIONS:
-            _log.warning("%s=%s is not known: nothing is compressed. Use %s.", variable, word, ", ".join(_COMPRESSIONS))
+            self._tell("%s=%s is not known: nothing is compressed. Use %s.", variable, word, ", ".join(_COMPRESSIONS))
             return "none"
         return word
 

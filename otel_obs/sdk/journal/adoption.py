@@ -59,7 +59,7 @@ class Orphan:
         self.unsettled = 0
         self._lock: int | None = lock
         self._last_statement = last_statement
-        self._is_told = False
+        self.is_told = False
 
     @property
     def is_held(self) -> bool:
@@ -77,22 +77,23 @@ class Orphan:
 
     def go_on(self, outbox: Outbox) -> None:
         """All that waits is settled: say the last statement; once that is delivered as well, the directory goes."""
-        if self._is_told:
+        if self.is_told:
             self.remove()
             return
-        frame = None
-        if self._last_statement is not None:
-            try:
-                frame = self._last_statement(self.departed())
-            except Exception:  # noqa: BLE001 - it is made by others, and the sender must go on
-                _log.exception("The last statement of %s could not be made; the next start tries again.", self.about)
-        if frame is not None:
-            self._is_told = True
-            outbox.append_for(self, frame)
-        elif self._last_statement is not None and not any(one.produced for one in self.ledger.read().values()):
-            self.remove()  # it was killed before it had said anything
-        else:
+        if self._last_statement is None:
             self.release()
+            return
+        try:
+            frame = self._last_statement(self.departed())
+        except Exception:  # noqa: BLE001 - it is made by others, and the sender must go on
+            _log.exception("The last statement of %s could not be made; the next start tries again.", self.about)
+            self.release()
+            return
+        if frame is None:
+            self.remove()
+        else:
+            self.is_told = True
+            outbox.append_for(self, frame)
 
     def append(self, frame: Frame) -> Entry:
         """Put a frame into a further segment here. Raises OSError."""
@@ -183,16 +184,15 @@ def adopt(
     most: int = _MOST,
     but: Container[Path] = (),
 ) -> list[Orphan]:
-    """Lock the directories that dead processes of this service left, at most so many, and read them.
+    """Lock the directories that dead processes of this service left, at most so many, and read them; ``but`` these.
 
     Each is to be handed to ``Outbox.adopt``, which delivers what waits there. ``last_statement`` then makes the frame
     that is the dead process's last word (numbered by nobody; its tier's the durable one); once that is delivered, its
-    directory is removed. Without it, or where it gives None of a process that had said something, the directory stays
-    for the next start. What cannot be read is logged and left alone, as are those that are named by ``but``. Two
-    processes never adopt the same.
+    directory is removed. Where it gives None there is nothing to say, and the directory goes at once; without it, it
+    stays for the next start. What cannot be read is logged and left alone. Two processes never adopt the same.
     """
-    found = [path for path in orphans(root, service) if path not in but]
-    return adopt_these(found, last_statement=last_statement, most=most)
+    wanted = (path for path in orphans(root, service) if path not in but)
+    return adopt_these(wanted, last_statement=last_statement, most=most)
 
 
 def adopt_these(

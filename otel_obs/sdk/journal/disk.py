@@ -48,7 +48,7 @@ class Disk:
         self.segments: list[Segment] = []
         self.fault: Loss | None = None
         self.is_full = False
-        self.bytes = already
+        self.bytes = self._others = already
         self._ledger, self._segment_bytes, self.is_forced = ledger, segment_bytes, is_forced
         self._open: dict[Tier, Segment] = {}
         self._again_after, self._again_at = again_after, 0.0
@@ -97,6 +97,11 @@ class Disk:
         self._open[tier] = segment
         self.segments.append(segment)
         return segment
+
+    def leave_room(self, others: int) -> None:
+        """Count so many bytes of files that are not ours, in place of what was counted before."""
+        self.bytes += others - self._others
+        self._others = others
 
     def add(self, segment: Segment) -> None:
         """Take over a segment of the dead."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -37,7 +38,7 @@ class Outbox:
 
     ``directory`` is this process's own (None: memory only), ``most_bytes`` bounds all its files with the ``already``
     bytes of the dead that are not taken over, ``most_memory`` the bodies in memory. ``fsync`` is ``never``, ``second``
-    (by ``sync``) or ``each``. What is refused is set ``aside``.
+    (by ``sync``, last called at ``synced_at``) or ``each``. What is refused is set ``aside``.
     """
 
     def __init__(
@@ -62,12 +63,13 @@ class Outbox:
         self._line, self._memory = Line(ledger), Memory(most=most_memory)
         self._is_forced_each = fsync == "each"
         self._is_closed = False
+        self.synced_at = time.monotonic()
         self._orphans: list[Orphan] = []
         self._done_with: deque[Orphan] = deque()
         self._untold: deque[tuple[str, tuple[object, ...]]] = deque()
         self._bodies = Bodies()
         self._disk: Disk | None = None
-        self._aside: Aside | None = None
+        self._aside = aside
         if directory is not None:
             self._disk = Disk(
                 directory, ledger, most_bytes=most_bytes, segment_bytes=segment_bytes, already=already,
@@ -333,8 +335,7 @@ class Outbox:
                 if entry.state is not State.SETTLED:
                     if entry.state is State.WAITING:
                         self._line.remove(entry)
-                    place = entry.segment and entry.segment.path
-                    self._tell("A frame of %d records in %s is damaged.", entry.records, place)
+                    self._tell("A frame of %d records in %s is damaged.", entry.records, entry.where)
                     self._settle([(entry, {Loss.DAMAGED: entry.numbered})])
         return body
 
@@ -346,7 +347,7 @@ class Outbox:
             orphan.release()
             return
         with self._alone():
-            self._orphans.append(orphan)
+            self._orphans = [one for one in self._orphans if one.is_held] + [orphan]
             for segment in orphan.segments:
                 if self._disk is not None:
                     self._disk.add(segment)
@@ -354,6 +355,12 @@ class Outbox:
                     self._enter(entry)
             if not orphan.unsettled:
                 self._done_with.append(orphan)
+
+    def leave_room(self, others: int) -> None:
+        """Count so many bytes of the dead that are not taken over, in place of what was counted before."""
+        with self._alone():
+            if self._disk is not None:
+                self._disk.leave_room(others)
 
     def append_for(self, orphan: Orphan, frame: Frame) -> None:
         """Put a frame that speaks for a dead process, in that one's own directory."""
@@ -369,10 +376,7 @@ class Outbox:
             self._enter(entry)
 
     def compress(self) -> None:
-        """Compress complete segments that still wait, and join their frames. Takes its time: for while nothing is sent.
-
-        Entries that are taken meanwhile are left as they are.
-        """
+        """Compress complete segments of which nothing is on its way, and join their frames. Takes its time."""
         disk = self._disk
         if disk is None or not self._packing.acquire(blocking=False):
             return
@@ -408,6 +412,7 @@ class Outbox:
     def sync(self) -> None:
         """Force to the disk what was written since (policies ``second`` and ``each``), and try a disk that failed."""
         disk = self._disk
+        self.synced_at = time.monotonic()
         if disk is None:
             return
         with self._alone():
@@ -423,8 +428,7 @@ class Outbox:
         with self._alone():
             self._is_closed = True
             self._arrived.notify_all()
-            disk = self._disk
-            if disk is not None:
+            if (disk := self._disk) is not None:
                 self._move_to_disk(disk)
                 for segment in list(disk.segments):
                     disk.close(segment)

@@ -3,76 +3,117 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from otel_obs.sdk.exporter.by_hand import ByHand, UntakenError
 from otel_obs.sdk.journal.adoption import adopt_these, homes_left
+from otel_obs.sdk.journal.aside import Aside
+from otel_obs.sdk.journal.home import REFUSED
 from otel_obs.sdk.journal.outbox import Outbox
 from otel_obs.sdk.ledger import Ledger
+from otel_obs.sdk.recorder.statement import last_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from otel_obs.sdk.frames import Frame, Signal
-    from otel_obs.sdk.journal.adoption import Departed, Orphan
-
-    Deliver = Callable[[Signal, bytes], bool]  # whether the receiver has it; False ends the replay
+    from otel_obs.sdk.journal.adoption import Orphan
+    from otel_obs.sdk.journal.segment import Entry
 
 _MOST_RECORDS: Final = 2_000
 _MOST_BYTES: Final = 2 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Replayed:
-    """What a replay did, in records. ``left`` could not be delivered, and stays; ``damaged`` cannot be read."""
+    """What a replay did, in records. ``left`` could not be delivered, and stays; ``damaged`` cannot be read.
 
-    instances: int
-    delivered: int
-    left: int
-    damaged: int
+    ``refused`` ones were set aside. ``failure`` says why the receiver took no more.
+    """
+
+    instances: int = 0
+    delivered: int = 0
+    refused: int = 0
+    left: int = 0
+    damaged: int = 0
+    failure: str = ""
 
 
 def replay(
     directories: Iterable[Path],
-    deliver: Deliver,
+    way: ByHand,
     *,
+    most_aside: int,
     tell: Callable[[int, int], None] = lambda _done, _of: None,
-    last_statement: Callable[[Departed], Frame | None] | None = None,
 ) -> Replayed:
-    """Deliver what lies in these directories, as far as no process holds them; oldest first.
+    """Deliver what lies in these directories, as far as no process holds them; oldest first, service by service.
 
-    ``tell`` is called with the records done and the records that there were. Without ``last_statement`` a directory
-    stays when all of it is delivered: the next start of its bot says the dead process's last word, and removes it.
+    What is refused is set aside beside them, of which a sixteenth of ``most_aside`` bytes is kept. Once all of a
+    directory is settled its last statement follows, and then it goes. ``tell`` is called with the records done and
+    those that there were.
     """
-    instances = delivered = left = damaged = 0
-    pending = homes_left(directories)
-    while found := adopt_these(pending, last_statement=last_statement):
-        pending = [path for path in pending if path not in {orphan.directory for orphan in found}]
-        one = _deliver(found, deliver, tell)
-        instances, delivered = instances + len(found), delivered + one.delivered
-        left, damaged = left + one.left, damaged + one.damaged
-        if one.left:
-            break
-    return Replayed(instances=instances, delivered=delivered, left=left, damaged=damaged)
+    done = Replayed()
+    for service, of_service in groupby(sorted(directories, key=_service), key=_service):
+        pending = homes_left(of_service)
+        aside = Aside(service / REFUSED, journal_bytes=most_aside)
+        while not done.failure and (found := adopt_these(pending, last_statement=last_word)):
+            pending = [path for path in pending if path not in {orphan.directory for orphan in found}]
+            done.instances += len(found)
+            _Delivery(found, way, aside, done).run(tell)
+    return done
 
 
-def _deliver(orphans: list[Orphan], deliver: Deliver, tell: Callable[[int, int], None]) -> Replayed:
-    outbox = Outbox(Ledger(), directory=None, most_bytes=0, most_memory=0)
-    for orphan in orphans:
-        outbox.adopt(orphan)
-    total, done, damaged = sum(outbox.standing().waiting.values()), 0, 0
-    try:
-        while batch := outbox.take(most_records=_MOST_RECORDS, most_bytes=_MOST_BYTES, wait=0):
-            bodies = [(entry, entry.body()) for entry in batch]
-            damaged += sum(entry.records for entry, body in bodies if body is None)
-            whole = [(entry, body) for entry, body in bodies if body is not None]
-            if whole and not deliver(batch[0].signal, b"".join(body for _, body in whole)):
-                outbox.keep(batch)
-                break
-            outbox.done(batch)
-            done += sum(entry.records for entry, _ in whole)
-            tell(done, total)
-        left = sum(outbox.standing().waiting.values())
-    finally:
-        outbox.close()
-    return Replayed(instances=len(orphans), delivered=done, left=left, damaged=damaged)
+def _service(directory: Path) -> Path:
+    return directory.parent
+
+
+class _Delivery:
+    """What some of the dead left, on its way."""
+
+    def __init__(self, orphans: list[Orphan], way: ByHand, aside: Aside, done: Replayed) -> None:
+        self._way, self._done = way, done
+        self._outbox = Outbox(Ledger(), directory=None, most_bytes=0, most_memory=0, aside=aside)
+        for orphan in orphans:
+            self._outbox.adopt(orphan)
+
+    def run(self, tell: Callable[[int, int], None]) -> None:
+        done, settled = self._done, self._settled
+        total = settled + self._left()
+        try:
+            while batch := self._outbox.take(most_records=_MOST_RECORDS, most_bytes=_MOST_BYTES, wait=0):
+                try:
+                    self._hand_over(batch)
+                except UntakenError as error:
+                    self._outbox.keep(batch)
+                    done.failure = str(error)
+                    break
+                tell(self._settled - settled, total - settled)
+            done.left += self._left()
+        finally:
+            self._outbox.close()
+
+    def _left(self) -> int:
+        return sum(self._outbox.standing().waiting.values())
+
+    @property
+    def _settled(self) -> int:
+        return self._done.delivered + self._done.refused + self._done.damaged
+
+    def _hand_over(self, batch: list[Entry]) -> None:
+        read = [(entry, entry.body()) for entry in batch]
+        self._done.damaged += sum(entry.records for entry, body in read if body is None)
+        count = sum(entry.records for entry, body in read if body is not None and not _is_last_word(entry))
+        whole = [(entry, body) for entry, body in read if body is not None]
+        suspects = self._way.hand_over(whole) if whole else []
+        for suspect in suspects:
+            self._outbox.refuse(suspect.entry, suspect.parts, suspect.delivered)
+        refused = sum(frame.records for one in suspects if not _is_last_word(one.entry) for frame, _, _ in one.parts)
+        self._outbox.done(entry for entry, _ in whole)  # those that were refused are settled already
+        self._done.refused += refused
+        self._done.delivered += count - refused
+
+
+def _is_last_word(entry: Entry) -> bool:
+    """Whether it is none of those that were left, but said of them."""
+    return entry.segment is not None and entry.segment.orphan is not None and entry.segment.orphan.is_told

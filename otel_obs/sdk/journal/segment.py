@@ -67,6 +67,11 @@ class Entry:
         self.offset = self.start = self.checksum = 0
         self.load: Callable[[Entry], bytes | None] | None = None
 
+    @property
+    def where(self) -> str:
+        """Its file, for people."""
+        return str(self.segment.path) if self.segment is not None else "memory"
+
     def body(self) -> bytes | None:
         """A whole OTLP request; None where it cannot be read any more, which is then counted already."""
         kept = self.kept

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract.tiers import Loss, Tier
 from otel_obs.sdk.ledger import TIERS
+from otel_obs.sdk.monitor import QueueStanding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,23 +32,6 @@ _KILLED: Final = 0.95  # from here on everything but durable is, until there is 
 _RELIEVED: Final = 0.50
 _NAP: Final = 0.001  # seconds between two looks of a caller that waits for room
 _LAST_DURABLE: Final = LANES.index((Tier.DURABLE, "logs"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueueStanding:
-    """How full it is, in records and bytes; ``killed`` counts how often the kill switch went on."""
-
-    records: int
-    capacity: int
-    bytes: int
-    capacity_bytes: int
-    kill_switch: bool
-    killed: int
-
-    @property
-    def fill(self) -> float:
-        """Share of its bound, of records or bytes: whichever is fuller."""
-        return max(self.records / self.capacity, self.bytes / self.capacity_bytes)
 
 
 class Queue:
@@ -177,12 +160,13 @@ class Queue:
         return len(self._items)
 
     def standing(self) -> QueueStanding:
-        """How full it is now."""
+        """How full it is now; of the writer it knows nothing."""
         return QueueStanding(
             records=len(self._items),
             capacity=self._most,
             bytes=max(0, self._bytes),
             capacity_bytes=self._most_bytes,
+            fill=self._fill(),
             kill_switch=self._is_killed,
-            killed=self._killed,
+            kills=self._killed,
         )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_obs.contract import semconv
 from otel_obs.contract.tiers import Tier
 from otel_obs.sdk.exporter.sender import Sender
 from otel_obs.sdk.exporter.transport import connect
-from otel_obs.sdk.journal import Outbox, adopt, open_home, root_of
+from otel_obs.sdk.journal import Outbox, adopt, open_home, orphans, root_of, size_of
 from otel_obs.sdk.ledger import Ledger
-from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding, QueueStanding
+from otel_obs.sdk.monitor import AdoptedStanding, Delivery, ExporterStanding, JournalStanding
 from otel_obs.sdk.otlp.wire import altered
 from otel_obs.sdk.recorder.queue import Queue
-from otel_obs.sdk.recorder.statement import statement
+from otel_obs.sdk.recorder.statement import last_word, statement
 from otel_obs.sdk.recorder.writer import Writer
 
 if TYPE_CHECKING:
@@ -25,17 +26,18 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.resources import Resource
 
-    from otel_obs.sdk.frames import Frame
-    from otel_obs.sdk.journal import Departed, Home, Orphan
+    from otel_obs.sdk.journal import Home, Orphan
     from otel_obs.sdk.ledger import Balance
     from otel_obs.sdk.trace_files import TraceFiles
     from otel_obs.settings import Settings
 
 _log: Final = logging.getLogger("otel_obs")
 _STATE_EVERY: Final = 15.0  # seconds between two statements of a process that says anything
+_TELL_EVERY: Final = 60.0  # seconds between two warnings of the kill switch
 _LOOKS: Final = 5  # at ledger and outbox, which move between two looks
-_MOST_ORPHANS: Final = 32  # at a time
-_LOOK_AGAIN: Final = 0.2
+_MOST_ORPHANS: Final = 32  # at a time: each keeps two files open
+_ADOPTION_EVERY: Final = 1.0  # seconds
+_LONGEST_UNSYNCED: Final = 1.25  # seconds; the sender does it each second, unless a request keeps it
 
 
 class Recorder:
@@ -74,23 +76,22 @@ class Recorder:
             self.ledger,
             self._outbox.put,
             also=() if files is None else (files.take,),
-            each_round=(*self._each_round, self._state_if_due),
+            each_round=(*self._each_round, self._look_at_kill_switch, self._state_if_due, self._sync_if_due),
         )
         self.queue = Queue(
             self.ledger, self._writer.write_one, most=wanted.max_queue, most_bytes=wanted.max_queue_bytes,
             block=wanted.block, is_sync=wanted.journal_sync and home is not None,
         )  # fmt: skip
+        self._is_killed, self._told_of_kill_at = False, -_TELL_EVERY
         self._stated: tuple[int, ...] = ()
         self._state_at = time.monotonic() + _STATE_EVERY
         self._adopted: list[Orphan] = []
-        self._ends = False
-        self._departed = 0  # those that were adopted, and are gone
         self.journaled = 0  # what the end left on disk
-        self._left = 0  # records that died with those that were adopted
+        self._instances = 0  # that were adopted
+        self._left = 0  # records that died with them
+        self._is_over = threading.Event()
         self._writer.start(self.queue)
-        self._sender = Sender(
-            cast("Any", self._outbox), transport, send_interval=wanted.send_interval, waiting=self._waiting
-        )
+        self._sender = Sender(self._outbox, transport, send_interval=wanted.send_interval, waiting=self._waiting)
         if home is not None:
             threading.Thread(target=self._adopt, args=(home,), name="otel_obs adoption", daemon=True).start()
 
@@ -104,31 +105,36 @@ class Recorder:
     # What dead processes left ----------------------------------------------------------------------------------------
 
     def _adopt(self, home: Home) -> None:
+        """Take over so many at a time; the bytes of the others count as well, lest the disk fills up meanwhile."""
         try:
-            root, tried = root_of(self._wanted), set[Path]()
-            while root is not None and self._lives_in(home):
-                found = adopt(root, home.about.service, last_statement=_last_word, most=_MOST_ORPHANS, but=tried)
-                for orphan in found:
-                    self._adopted.append(orphan)
-                    self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
-                    self._outbox.adopt(orphan)
-                if len(found) < _MOST_ORPHANS:
+            root = root_of(self._wanted)
+            seen: set[Path] = set()
+            while root is not None and home is self._home:
+                service = home.about.service
+                found = adopt(root, service, last_statement=last_word, most=_MOST_ORPHANS, but=seen)
+                seen |= {orphan.directory for orphan in found}
+                self._take_over(found)
+                others = [path for path in orphans(root, service) if path not in seen]
+                self._outbox.leave_room(sum(map(size_of, others)))
+                if not others or not found:
                     return
-                tried.update(orphan.directory for orphan in found)
-                self._wait_for_room(home)
+                while any(orphan.is_held for orphan in found):
+                    if self._is_over.wait(_ADOPTION_EVERY) or home is not self._home:
+                        return
         except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
 
-    def _lives_in(self, home: Home) -> bool:
-        """Whether this is neither a forked child of who began there, nor at its end."""
-        return home is self._home and not self._ends
+    def _take_over(self, found: list[Orphan]) -> None:
+        self._adopted = [orphan for orphan in self._adopted if orphan.is_held]
+        for orphan in found:
+            self._adopted.append(orphan)
+            self._instances += 1
+            self._left += sum(one.unconfirmed for one in orphan.departed().balances.values())
+            self._outbox.adopt(orphan)
 
-    def _wait_for_room(self, home: Home) -> None:
-        """Wait until those that were adopted are delivered: each has two files open, of which a bot has not many."""
-        while self._lives_in(home) and any(orphan.is_held for orphan in self._adopted):
-            time.sleep(_LOOK_AGAIN)
-        self._departed += len(self._adopted)
-        self._adopted.clear()
+    def _sync_if_due(self) -> None:
+        if time.monotonic() - self._outbox.synced_at >= _LONGEST_UNSYNCED:
+            self._outbox.sync()
 
     # What it tells of itself -----------------------------------------------------------------------------------------
 
@@ -137,6 +143,22 @@ class Recorder:
         if now >= self._state_at:
             self._state_at = now + _STATE_EVERY
             self._state(has_ended=False)
+
+    def _look_at_kill_switch(self) -> None:
+        queue = self.queue.standing()
+        if queue.kill_switch is self._is_killed:
+            return
+        self._is_killed = queue.kill_switch
+        self._state(has_ended=False)
+        now = time.monotonic()
+        if self._is_killed and now - self._told_of_kill_at >= _TELL_EVERY:
+            self._told_of_kill_at = now
+            _log.warning(
+                "The kill switch is on: the queue is full (%d of %d records, %d of %d bytes), and only durable records "
+                "are taken until it is half empty. Say less, or raise OTEL_OBS_MAX_QUEUE and OTEL_OBS_MAX_QUEUE_BYTES; "
+                "a backtest may wait instead (OTEL_OBS_BLOCK=60).",
+                queue.records, queue.capacity, queue.bytes, queue.capacity_bytes,
+            )  # fmt: skip
 
     def _state(self, *, has_ended: bool) -> None:
         balances, waiting = self._accounts()
@@ -166,16 +188,13 @@ class Recorder:
     def delivery(self) -> Delivery:
         """Where every record of this process is."""
         tiers, waiting = self._accounts()
-        queue, outbox, sender = self.queue.standing(), self._outbox.standing(), self._sender.standing()
+        outbox, sender = self._outbox.standing(), self._sender.standing()
         oldest, of_the_dead = outbox.oldest_at_ns, [orphan.departed().balances for orphan in list(self._adopted)]
         return Delivery(
             instance=str(self._resource.get(semconv.SERVICE_INSTANCE_ID, "")),
             tiers=tiers,
             waiting=waiting,
-            queue=QueueStanding(
-                records=queue.records, capacity=queue.capacity, bytes=queue.bytes, capacity_bytes=queue.capacity_bytes,
-                fill=queue.fill, kill_switch=queue.kill_switch, kills=queue.killed, writer_lag=self._writer.lag,
-            ),
+            queue=replace(self.queue.standing(), writer_lag=self._writer.lag),
             journal=JournalStanding(
                 state=outbox.state, bytes=outbox.journal_bytes, capacity=outbox.journal_limit,
                 segments=outbox.segments,
@@ -187,7 +206,7 @@ class Recorder:
                 last_error=sender.last_error, seconds_since_success=sender.since_success,
             ),
             adopted=AdoptedStanding(
-                instances=self._departed + len(self._adopted),
+                instances=self._instances,
                 waiting=sum(one.waiting for balances in of_the_dead for one in balances.values()),
                 unconfirmed=self._left,
             ),
@@ -209,7 +228,7 @@ class Recorder:
         ``may_leave`` what is journaled for the next start, once the receiver was tried and is away.
         """
         deadline = time.monotonic() + within
-        self._ends = True
+        self._is_over.set()
         self.queue.close()
         is_written = self._writer.end(within)
         self._state(has_ended=True)
@@ -236,14 +255,3 @@ def _trace_files(wanted: Settings) -> TraceFiles | None:
         Path(wanted.trace_files).expanduser(), keep_days=wanted.trace_files_keep_days,
         max_bytes=wanted.trace_files_max_bytes,
     )  # fmt: skip
-
-
-def _last_word(departed: Departed) -> Frame | None:
-    balances = departed.balances
-    about = departed.about
-    resource = {
-        semconv.SERVICE_NAME: about.service, semconv.SERVICE_INSTANCE_ID: about.instance, **about.resource
-    }  # fmt: skip
-    return statement(
-        balances, {tier: balance.waiting for tier, balance in balances.items()}, resource=resource, has_ended=True
-    )

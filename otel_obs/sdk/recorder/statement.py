@@ -16,6 +16,7 @@ from otel_obs.sdk.otlp import LogRecord, ResourceRecord, ScopeRecord, encode_log
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otel_obs.sdk.journal import Departed
     from otel_obs.sdk.ledger import Balance
 
 STREAM: Final = "delivery"
@@ -45,6 +46,14 @@ def statement(
     if not records:
         return None
     return Frame("logs", Tier.DURABLE, len(records), (), now, encode_logs(records))
+
+
+def last_word(departed: Departed) -> Frame | None:
+    """The last statement of a process that is gone, in its name."""
+    about, balances = departed.about, departed.balances
+    who = {semconv.SERVICE_NAME: about.service, semconv.SERVICE_INSTANCE_ID: about.instance, **about.resource}
+    waiting = {tier: balance.waiting for tier, balance in balances.items()}
+    return statement(balances, waiting, resource=who, has_ended=True)
 
 
 def _told(

@@ -12,6 +12,7 @@ from otel_obs.contract.tiers import Loss
 from otel_obs.sdk.frames import Frame, runs
 from otel_obs.sdk.otlp import GiveWay, encode_logs, encode_spans
 from otel_obs.sdk.otlp.turns import hold_on
+from otel_obs.sdk.otlp.wire import REASONS, altered
 from otel_obs.sdk.recorder.queue import LANES
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Writer:
         self._queue: Queue
         self._thread: threading.Thread
         self._has_failed = False
+        self._told: set[str] = set()  # of what could not be sent as it was said
 
     def start(self, queue: Queue) -> None:
         """Begin to empty ``queue``."""
@@ -123,6 +125,13 @@ class Writer:
             self._has_failed = True
             _log.exception("otel_obs: %s. The bot goes on; please report it. Further ones are only counted.", what)
 
+    def _tell_of_alterations(self) -> None:
+        for reason in altered.keys() - self._told:
+            self._told.add(reason)
+            _log.warning(
+                "OTLP cannot carry everything as it was said: %s. Further ones are only counted.", REASONS[reason]
+            )
+
     def _write(self, items: list[Item], pause: Callable[[], None]) -> None:
         lanes: dict[int, list[Item]] = {}
         for item in items:
@@ -134,6 +143,8 @@ class Writer:
                 except Exception:  # noqa: BLE001 - nor must records that cannot be encoded
                     self._tell("records could not be encoded")
                     self._give_up(lane, len(part))
+        if len(altered) != len(self._told):
+            self._tell_of_alterations()
 
     def _write_frame(self, lane: int, items: list[Item], pause: Callable[[], None]) -> None:
         tier, signal = LANES[lane]

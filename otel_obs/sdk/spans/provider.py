@@ -8,7 +8,7 @@ import threading
 from functools import partial
 from random import getrandbits
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -137,10 +137,10 @@ class OurTracer(trace.Tracer):
             is_recording, bits = True, bits | _SAMPLED
         else:
             answer = self._sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
-            state, attributes, is_recording = answer.trace_state, answer.attributes, answer.decision.is_recording()
             bits |= _SAMPLED if answer.decision.is_sampled() else 0
             if not bits & _SAMPLED and self._provider.queue is not None:
                 self._provider.queue.leave_out(of_span(attributes or {}))
+            state, attributes, is_recording = answer.trace_state, answer.attributes, answer.decision.is_recording()
         span_id = self._span_id()
         if not is_recording:
             flags = _FLAGS[bits]
@@ -182,7 +182,7 @@ class OurTracer(trace.Tracer):
         context: Context, /,
     ) -> None:  # fmt: skip
         above: Any = context.get(_CURRENT)
-        origin, queue = self._origin, cast("Queue", self._provider.queue)
+        queue: Any = self._provider.queue
         flags, state, parent_id = KNOWS_WHETHER_REMOTE, "", 0
         if above.__class__ is Span and above.trace_place[1] & _SAMPLED:
             trace_id, _, trace_state = above.trace_place
@@ -200,7 +200,7 @@ class OurTracer(trace.Tracer):
             flags, state = flags_of(parent), trace_state_of(parent)
         queue.put(
             2 * tier.place, size, of_leaf,
-            (name, describe, said, origin.scope_record, trace_id, self._span_id(), parent_id, start_ns, flags, state),
+            (name, describe, said, self._origin, trace_id, self._span_id(), parent_id, start_ns, flags, state),
         )  # fmt: skip
 
     @_agnosticcontextmanager

@@ -17,6 +17,7 @@ from otel_obs.sdk.ending import in_child
 from otel_obs.sdk.exceptions import told_of
 from otel_obs.sdk.otlp.wire import words
 from otel_obs.sdk.spans.attributes import size_of
+from otel_obs.sdk.spans.made import of_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ _LINK_SIZE: Final = 150
 _opening = threading.RLock()
 _log: Final = logging.getLogger("otel_obs")
 T = TypeVar("T", "Event", "Link")
+_SAMPLED: Final = 1
 _UNSET: Final = Status(StatusCode.UNSET)
 
 
@@ -214,9 +216,15 @@ class Span(trace.Span, ReadableSpan):
 
     def end_late(self, end_ns: int, tier: Tier, size: int, /) -> None:
         """See ``contract/recording.py``."""
-        if self._ended is None:
-            self._ended = end_ns
+        if self._ended is not None:
+            return
+        self._ended = end_ns
+        provider = self._origin.provider
+        queue = provider.queue
+        if provider.has_processors or queue is None or not self.trace_place[1] & _SAMPLED:
             self._origin.hand_over(self, tier, size)
+        else:
+            queue.put(2 * tier.place, size, of_span, self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None

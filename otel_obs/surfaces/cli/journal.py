@@ -11,12 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from otel_obs import settings
 from otel_obs.errors import OtelObsError, QuestionError
+from otel_obs.sdk.exporter.by_hand import ByHand
+from otel_obs.sdk.exporter.transport import connect
 from otel_obs.sdk.journal import reading, root_of
 from otel_obs.sdk.journal.replay import replay as deliver_what_is_left
 from otel_obs.surfaces.cli import journal_answers as answers
 from otel_obs.surfaces.cli import render
 from otel_obs.surfaces.cli.exits import FAILED, NOT_FOUND
-from otel_obs.surfaces.cli.journal_post import Poster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,7 @@ def verify(context: click.Context, place: Path | None, service: str, *, as_json:
 
 
 @journal.command(name="replay", epilog="\b\nExample:\n  otel-obs journal replay --endpoint http://127.0.0.1:4318")
-@click.option("--endpoint", metavar="URL", help="Where OTLP over HTTP goes (OTEL_EXPORTER_OTLP_ENDPOINT).")
+@click.option("--endpoint", metavar="URL", help="Where OTLP goes (OTEL_EXPORTER_OTLP_ENDPOINT).")
 @click.option("--dry-run", is_flag=True, help="Say what would be delivered, and deliver nothing.")
 @_JSON
 @_of_a_journal
@@ -127,25 +128,28 @@ def replay(
 ) -> None:
     """Deliver what dead processes left, without waiting for the next start of their bot.
 
-    What cannot be delivered stays, and the exit code is 1. Delivering twice does no harm: the store keeps one.
+    What cannot be delivered stays; a record that is refused for good is set aside: in both cases the exit code is 1.
+    Delivering twice does no harm: the store keeps one.
     """
     root = _root(place)
     dead = [one for one in _instances(root, service) if not one.is_alive]
     if dry_run:
         _show(answers.of_plan(dead), as_json=as_json)
         return
-    post = Poster(endpoint)
+    way = ByHand(connect(settings.active, endpoint=endpoint or ""))
     out = Console(stderr=True, highlight=False)
     columns = (TextColumn("delivering records"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("", total=None)
         done = deliver_what_is_left(
             [one.directory for one in dead],
-            post,
+            way,
+            most_aside=settings.active.journal_max_bytes,
             tell=lambda done, of: bar.update(task, completed=done, total=of),
         )
-    _show(answers.of_replay(done, post.place, post.failure), as_json=as_json)
-    if done.left or done.damaged:
+    way.close()
+    _show(answers.of_replay(done, way.place("traces")), as_json=as_json)
+    if done.left or done.damaged or done.refused:
         context.exit(FAILED)
 
 

@@ -214,11 +214,13 @@ def of_plan(dead: Sequence[Instance]) -> Answer[Any]:
     )
 
 
-def of_replay(done: Replayed, place: str, failure: str) -> Answer[Any]:
+def of_replay(done: Replayed, place: str) -> Answer[Any]:
     """What a replay did."""
     sentence = f"{done.delivered:,} records of {done.instances} dead processes were delivered to {place}."
     if done.left:
-        sentence += f" {done.left:,} could not be, and stay: {failure}"
+        sentence += f" {done.left:,} could not be, and stay: {done.failure}"
+    if done.refused:
+        sentence += f" {done.refused:,} were refused and set aside: `otel-obs journal show --refused`."
     if done.damaged:
         sentence += f" {done.damaged:,} are damaged and cannot be read."
     return Answer(
@@ -226,10 +228,11 @@ def of_replay(done: Replayed, place: str, failure: str) -> Answer[Any]:
         data={
             "instances": done.instances,
             "delivered": done.delivered,
+            "refused": done.refused,
             "left": done.left,
             "damaged": done.damaged,
             "endpoint": place,
-            "failure": failure or None,
+            "failure": done.failure or None,
         },
     )
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from otel_obs.alerting.asking import Reply, request
 from otel_obs.errors import MissingExtraError, UnansweredError
 from otel_obs.sdk import protocol
-from otel_obs.sdk.marked import header_names, send_marked
+from otel_obs.sdk.marked import said, send_marked
 from otel_obs.surfaces.cli.doctor.finding import Hop, at, clock, installed, shown
 from otel_obs.surfaces.cli.spoken import spoken
 
@@ -27,33 +27,33 @@ _CONNECT_SECONDS: Final = 1.0
 _OUR_RECEIVER: Final = "OTLP is taken at"  # so says the local store's receiver to who asks for no place of OTLP
 _OUR_REALM: Final = 'realm="otel-obs"'
 _OUR_DOOR: Final = "otel-obs up --accept-host"
-_UNAVAILABLE: Final = r"(?i)unavailable|too many requests|bad gateway|gateway time|resource_exhausted"
+_UNAVAILABLE: Final = r"(?i)HTTP 429|HTTP 50[234]|unavailable|resource_exhausted"
 _finding: Final = at(Hop.BOT)
 
 _FIXES: Final = (
     (
-        r"code: 401|UNAUTHENTICATED",
+        r"HTTP 401|UNAUTHENTICATED",
         (
             "It wants a password, or another one: OTEL_EXPORTER_OTLP_HEADERS='authorization=Basic%20…'. See "
             "docs/how-to/secure-the-store.md."
         ),
     ),
     (
-        r"code: 403|PERMISSION_DENIED",
+        r"HTTP 403|PERMISSION_DENIED",
         (
             "It does not know the name it is called by, or these headers: `otel-obs up --accept-host NAME`, or "
             "OTEL_EXPORTER_OTLP_HEADERS."
         ),
     ),
     (
-        r"code: 40[045]|UNIMPLEMENTED",
+        r"HTTP 40[045]|web page|UNIMPLEMENTED",
         (
             "No OTLP is taken there. OTEL_EXPORTER_OTLP_ENDPOINT is the address of a collector or of `otel-obs up`, "
             "without /v1/traces."
         ),
     ),
     (
-        r"(?i)resolving|lookup|resolution|failed to connect|connection refused|unreachable",
+        r"(?i)not known|resolving|lookup|resolution|failed to connect|connection refused|unreachable",
         "Its name or address does not lead anywhere from here: OTEL_EXPORTER_OTLP_ENDPOINT.",
     ),
     (
@@ -72,7 +72,7 @@ _FIXES: Final = (
         ),
     ),
     (
-        r"(?i)time.?out|timed out|DEADLINE",
+        r"(?i)no answer within|timed out|DEADLINE",
         (
             "It took longer than OTEL_EXPORTER_OTLP_TIMEOUT (10 s unless set) to answer. Is a collector or a store "
             "behind that port?"
@@ -104,7 +104,7 @@ def sending(wanted: Settings, *, unsent: str, store_ports: frozenset[int]) -> Ge
         yield found
     for way in ways:
         yield _spoken_by_us(way)
-    yield from _headers()
+    yield from _variables()
     way = protocol.way(wanted, "TRACES")
     host, port = _address(way)
     reply = _greeting(way) if reached[0] else None
@@ -131,14 +131,13 @@ def sending(wanted: Settings, *, unsent: str, store_ports: frozenset[int]) -> Ge
 def _outcome(way: protocol.Way, sent: Sent) -> Finding:
     if sent.is_accepted:
         return _finding("span sent", f"accepted in {sent.seconds * 1000:.0f} ms (trace {sent.trace_id})")
-    told = sent.told or "the exporter does not say why"
     if not sent.trace_id:
-        fix = "One of OpenTelemetry's own variables, OTEL_EXPORTER_OTLP_…, has a value that its exporter does not know."
-        return _finding("span sent", f"not sent: {told}", ok=False, fix=fix)
-    fix = next((fix for pattern, fix in _FIXES if re.search(pattern, told)), "Is it a collector, or `otel-obs up`?")
+        return _finding("span sent", f"not sent: {sent.told}", ok=False, fix=sent.fix)
+    fix = next((fix for pattern, fix in _FIXES if re.search(pattern, sent.told)), "")
     return _finding(
-        "span sent", f"not taken at {shown(way.place)} after {sent.seconds:.1f} s: {told}", ok=False, fix=fix
-    )
+        "span sent", f"not taken at {shown(way.place)} after {sent.seconds:.1f} s: {sent.told}", ok=False,
+        fix=fix or sent.fix or "Is it a collector, or `otel-obs up`?",
+    )  # fmt: skip
 
 
 def _address(way: protocol.Way) -> tuple[str, int]:
@@ -191,15 +190,17 @@ def _spoken_by_us(way: protocol.Way) -> Finding:
     return _finding("protocol", way.protocol)
 
 
-def _headers() -> Generator[Finding, None, None]:
-    names, unread = header_names()
-    if unread:
+def _variables() -> Generator[Finding, None, None]:
+    found = said()
+    for problem in found.unread_headers:
         yield _finding(
-            "headers", f"{unread} of {unread + len(names)} cannot be read, and are left out", ok=False,
+            "headers", problem, ok=False,
             fix="OTEL_EXPORTER_OTLP_HEADERS is name=value,name=value; a space in a value is written %20, a comma %2C.",
         )  # fmt: skip
-    elif names:
-        yield _finding("headers", f"{', '.join(names)} (values are not shown)")
+    if found.headers and not found.unread_headers:
+        yield _finding("headers", f"{', '.join(found.headers)} (values are not shown)")
+    for problem in found.unread:
+        yield _finding("variables", problem, ok=False, fix="Mend it, or unset it: the default is what counts now.")
 
 
 def _greeting(way: protocol.Way) -> Reply | None:

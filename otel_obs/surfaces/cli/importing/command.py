@@ -11,13 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from otel_obs import settings
-from otel_obs.errors import UnansweredError
+from otel_obs.contract.tiers import Tier
 from otel_obs.reports.answer import Answer
+from otel_obs.sdk.exporter.by_hand import ByHand, UntakenError
+from otel_obs.sdk.exporter.transport import connect
+from otel_obs.sdk.journal import Entry
+from otel_obs.sdk.ledger import Ledger
 from otel_obs.sdk.otlp import encode_logs, encode_spans
 from otel_obs.surfaces.cli import render
 from otel_obs.surfaces.cli.exits import FAILED
 from otel_obs.surfaces.cli.importing.files import Broken, documents, found
-from otel_obs.surfaces.cli.importing.posting import Receiver, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 500  # records of one request
 _MOST_BYTES: Final = 4 << 20  # of one request; receivers take more, and few take without end
 _MOST_REASONS: Final = 5
+_AGAIN: Final = "Importing again later changes nothing that is stored already."
 
 
 @dataclass
@@ -67,9 +71,9 @@ def import_files(
     FILES are documents, packed days, directories of both, or - for what is piped in. What is stored already is not
     stored twice. A file that is broken is told of, and costs no other.
     """
-    receiver = Receiver(settings.resolve(enabled=True, endpoint=endpoint))
-    run = Imported(endpoint=receiver.url("traces"), dry_run=dry_run)
-    sending = _Sending(None if dry_run else receiver, run)
+    way = ByHand(connect(settings.resolve(enabled=True), endpoint=endpoint or ""))
+    run = Imported(endpoint=way.place("traces"), dry_run=dry_run)
+    sending = _Sending(way, run)
     names = found(files)
     with _bar(len(names)) as (tell, advance):
         for name in names:
@@ -83,6 +87,7 @@ def import_files(
             run.files += 1
             advance()
         sending.rest()
+    way.close()
     if as_json:
         click.echo(render.as_json(_answer(run)))
     else:
@@ -94,8 +99,10 @@ def import_files(
 class _Sending:
     """Gathers records into requests, and posts each."""
 
-    def __init__(self, receiver: Receiver | None, run: Imported) -> None:
-        self._receiver, self._run = receiver, run
+    def __init__(self, way: ByHand, run: Imported) -> None:
+        self._way, self._run = way, run
+        self._most_bytes = min(_MOST_BYTES, way.most_bytes)
+        self._unnumbered = Ledger()
         self._spans: list[SpanRecord] = []
         self._logs: list[LogRecord] = []
 
@@ -115,33 +122,31 @@ class _Sending:
         self._run.log_records += len(logs)
 
     def _send(self, signal: Signal, records: list[R], encode: Callable[[list[R]], bytes]) -> None:
-        """Post records; those that are too many at once, or refused, by halves, down to the one that is to blame."""
-        if self._receiver is None or not records:
+        """Post records; those that are too many at once by halves."""
+        if self._run.dry_run or not records:
             return
         body = encode(records) if len(records) <= _AT_ONCE else b""
-        if body and (len(body) <= _MOST_BYTES or len(records) == 1):
-            try:
-                self._post(self._receiver, signal, body)
-            except RefusedError as error:
-                if len(records) == 1:
-                    self._refuse(1, error.what)
-                    return
-            else:
-                return
+        if body and (len(body) <= self._most_bytes or len(records) == 1):
+            self._post(signal, len(records), body)
+            return
         middle = len(records) // 2
         self._send(signal, records[:middle], encode)
         self._send(signal, records[middle:], encode)
 
-    def _post(self, receiver: Receiver, signal: Signal, body: bytes) -> None:
+    def _post(self, signal: Signal, records: int, body: bytes) -> None:
+        whole = Entry(
+            signal=signal, tier=Tier.STANDARD, records=records, numbered=0, at_ns=0, size=len(body),
+            ledger=self._unnumbered,
+        )  # fmt: skip
         try:
-            refused, why = receiver.post(signal, body)
-        except RefusedError:
-            raise
-        except UnansweredError as error:
+            found = self._way.hand_over([(whole, body)])
+        except UntakenError as error:
             sent = f"{self._run.spans} spans and {self._run.log_records} log records had been sent before."
-            raise UnansweredError(f"{error.what} {sent}", fix=error.fix) from error
+            raise UntakenError(f"{error.what} {sent}", fix=f"{error.fix} {_AGAIN}") from error
         self._run.requests += 1
-        self._refuse(refused, why)
+        for one in found:
+            for frame, _, words in one.parts:
+                self._refuse(frame.records, words)
 
     def _refuse(self, count: int, why: str) -> None:
         self._run.refused += count
