@@ -411,9 +411,8 @@ class Outbox:
 
     def sync(self) -> None:
         """Force to the disk what was written since (policies ``second`` and ``each``), and try a disk that failed."""
-        disk = self._disk
         self.synced_at = time.monotonic()
-        if disk is None:
+        if (disk := self._disk) is None:
             return
         with self._alone():
             handles = disk.dirty() if disk.is_forced else []
