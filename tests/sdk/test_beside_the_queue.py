@@ -54,7 +54,7 @@ def until(holds):
     while not holds():
         assert time.monotonic() < limit, (obs.delivery().adopted, obs.delivery().journal, os.listdir(place))
         time.sleep(0.02)
-until(lambda: obs.delivery().adopted.instances == 64)
+until(lambda: obs.delivery().adopted.instances == 32)
 until(lambda: obs.delivery().journal.bytes >= most)
 print(obs.delivery().adopted.instances)
 open(place + "/../../seen", "w").close()
@@ -72,14 +72,14 @@ print(obs.delivery().adopted.instances, obs.shutdown().undelivered)
     thread.start()
     try:
         done = run(
-            program, str(tmp_path / "journal" / "bot"), str(sum(sizes[64:])),
+            program, str(tmp_path / "journal" / "bot"), str(sum(sizes[32:])),
             OTEL_OBS_JOURNAL=str(tmp_path / "journal"), OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
         )  # fmt: skip
     finally:
         over.set()
         thread.join()
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["64", "140", "0"]
+    assert done.stdout.split() == ["32", "140", "0"]
     assert collector.whats() == sorted(f"of {number}" for number in range(2, 141, 2))
     ended = {one["service.instance.id"] for one in collector.statements if one[semconv.DELIVERY_ENDED]}
     assert ended == {f"dead-{number}" for number in range(2, 141, 2)}  # who said nothing has no last word
