@@ -71,7 +71,7 @@ class Numbers:
 
     def __init__(self, forward: Forward | None = None) -> None:
         self._forward = forward
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._values: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in METRICS}
 
     def add(self, metric: Metric, *labels: str, amount: float = 1.0) -> None:
@@ -114,7 +114,7 @@ class Numbers:
 
     def in_child(self) -> None:
         """Begin again at 0 after a fork: what was counted before is the parent's. Label sets and gauges stay."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._forward is not None:
             self._forward.begin()
         for name, values in self._values.items():

@@ -58,7 +58,7 @@ class Health:
         self._gate_infos: dict[str, tuple[str, str]] = {}
         self.gates, self.loops = Names(_MOST_GATES), Names(_MOST_NAMES)
         self._kinds, self._venues = Names(_MOST_NAMES), Names(_MOST_NAMES)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._start_counting()
         self.lag = Rolling(_LAG_WINDOW, max)
         numbers.set(metrics.BUILD_INFO, _service(), VERSION, platform.python_version(), value=1.0)
@@ -79,7 +79,7 @@ class Health:
 
     def in_child(self) -> None:
         """Count anew after a fork."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.numbers.in_child()
         self.recorder.in_child()
         for source in self.sources.values():
@@ -297,14 +297,14 @@ class Process:
         self._health: Health | None = None
         self.delivery: Callable[[], Delivery | None] | None = None
         self._expected_gates: list[str] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._untold: deque[Gate | tuple[Outcome, str | None]] = deque()
         self._is_drained = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._in_child)
 
     def _in_child(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._untold.clear()
         if self._health is not None:
             self._health.in_child()

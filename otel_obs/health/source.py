@@ -46,7 +46,7 @@ class Source:
         self.expected_every: float | None = None
         self._numbers = numbers
         self._market: Market = ALWAYS
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._updated: int | None = None
         self._arrived: int | None = None
         self._connected: bool | None = None
@@ -74,7 +74,7 @@ class Source:
 
     def in_child(self) -> None:
         """Count anew after a fork."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reconnects = Rolling(_HOUR, total)
 
     @harmless(None)

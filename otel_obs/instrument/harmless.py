@@ -26,12 +26,12 @@ _MOST_SAID: Final = 1_000
 
 _counted: Counter[str] = Counter()
 _said: set[tuple[str, str]] = set()
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def _unlock() -> None:
     global _lock  # noqa: PLW0603 - another thread of the parent may have held it when this child was forked
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

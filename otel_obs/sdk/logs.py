@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     Said = tuple[_logs.LogRecord, ScopeRecord, dict[str, Any], int]  # itself, who speaks, attributes, how many left out
 
+_log: Final = logging.getLogger("otel_obs")
 _SIZE: Final = 400  # bytes that a log record takes of which little is said, about
 
 
@@ -98,16 +100,16 @@ class LoggerProvider(_logs.LoggerProvider):
     def __init__(self, *, resource: Resource, queue: Queue) -> None:
         self.resource = resource
         self.queue = queue
-        self.has_processors = False
+        self.has_processors = self._is_told = False
         most = LogRecordLimits()
         self.limits = Limits(most.max_log_record_attributes, most.max_log_record_attribute_length)
         self._processors = SynchronousMultiLogRecordProcessor()
         self._loggers: dict[InstrumentationScope, OurLogger] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         in_child(self._go_on)
 
     def _go_on(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if PROCESS_PID in self.resource.attributes:
             self.resource = self.resource.merge(Resource({PROCESS_PID: os.getpid()}))
 
@@ -131,9 +133,14 @@ class LoggerProvider(_logs.LoggerProvider):
 
     def tell(self, said: _logs.LogRecord, scope: InstrumentationScope) -> None:
         """Tell the processors, which may change it."""
-        self._processors.on_emit(
-            ReadWriteLogRecord(log_record=said, resource=self.resource, instrumentation_scope=scope)
-        )
+        try:
+            self._processors.on_emit(
+                ReadWriteLogRecord(log_record=said, resource=self.resource, instrumentation_scope=scope)
+            )
+        except Exception:  # noqa: BLE001 - somebody else's must cost neither the bot nor the record
+            if not self._is_told:  # once: what is logged may come back here
+                self._is_told = True
+                _log.exception("A log record processor failed. Records are sent all the same; this is told once.")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Have all processors send what waits."""

@@ -31,7 +31,7 @@ class Scorecards(SpanProcessor):
     def __init__(self, form: Form, *, write: Callable[[str], object] | None = None) -> None:
         self._form = form
         self._write = write
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ended: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
 
     def on_end(self, span: ReadableSpan) -> None:

@@ -29,6 +29,8 @@ BOTS = Path(__file__).with_name("bots")
 CLI = [sys.executable, "-m", "otel_obs.surfaces.cli"]
 MOST_UNCONFIRMED = 256
 SLOWEST = 3.0  # seconds that a round may take on a machine that does much else; a bot that waits for us takes longer
+ORDINARY = 0.05  # seconds of a round, on the average: it takes less than a thousandth where nobody is in the way
+FEW = 20
 DURABLE_OF_A_ROUND = 5
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
 
@@ -202,9 +204,11 @@ class Exchange:
 class Network:
     """What stands between bots and the store; ``manner`` says how it treats requests. It can be away."""
 
+    good: Manner = Exchange.deliver
+
     def __init__(self, target: str) -> None:
         self.target = target
-        self.manner: Manner = Exchange.deliver
+        self.manner: Manner = Network.good
         self.requests = 0
         self._port = 0
         self.come()
@@ -295,13 +299,14 @@ class Reckoning:
         instances: int = 1,
         killed: bool = False,
         lost: Iterable[str] = (),
+        further: int = 0,
         slowest: float = SLOWEST,
         seconds: float = 60.0,
     ) -> list[Any]:
         """Assert that every number is accounted for, once, and that bots said what the ledgers hold.
 
         ``lost`` are the reasons for which durable records may be missing; only of who was ``killed`` some may be
-        unconfirmed.
+        unconfirmed. ``further`` durable records were said outside of rounds.
         """
         rows = self.settled(instances=instances, seconds=seconds)
         for row in rows:
@@ -314,8 +319,27 @@ class Reckoning:
             if not killed:
                 assert row.unconfirmed == 0, told
         self._each_number_once(rows)
-        self._as_counted(rows, tallies, slowest)
+        self._as_counted(rows, tallies, slowest, further)
         return rows
+
+    def durations(self, *names: str) -> list[tuple[Any, ...]]:
+        """Of spans by name: how many there are, the longest in ns, and how many took 20 ms or more."""
+        return list(
+            self._asked.client.query(
+                "SELECT SpanName, count(), max(Duration), countIf(Duration >= 19900000) FROM otel_traces FINAL"
+                " WHERE ServiceName = {service:String} AND SpanName IN {names:Array(String)} GROUP BY SpanName",
+                parameters={"service": self._service, "names": list(names)},
+            ).result_rows
+        )
+
+    def stored(self, event: str, attribute: str) -> dict[str, int]:
+        """How many rows there are of each value of an attribute, of spans of that name."""
+        found = self._asked.client.query(
+            "SELECT SpanAttributes[{attribute:String}] AS value, count() FROM otel_traces FINAL"
+            " WHERE ServiceName = {service:String} AND SpanName = {event:String} GROUP BY value",
+            parameters={"service": self._service, "event": event, "attribute": attribute},
+        ).result_rows
+        return {str(value): int(count) for value, count in found}
 
     def _each_number_once(self, rows: list[Any]) -> None:
         """Every number that counts as stored is a row, and no other row has it."""
@@ -331,10 +355,16 @@ class Reckoning:
         assert found[0] == found[1]
         assert found[0] == sum(row.stored + row.since for row in rows)
 
-    def _as_counted(self, rows: list[Any], tallies: Path, slowest: float) -> None:
+    def _as_counted(self, rows: list[Any], tallies: Path, slowest: float, further: int) -> None:
         produced = {row.instance: row.produced for row in rows if row.tier == "durable"}
         for file in tallies.iterdir():
-            begun, done, longest, _ = struct.unpack("4Q", file.read_bytes())
+            begun, done, longest, together = struct.unpack("4Q", file.read_bytes())
             said = produced.get(file.name, 0)
-            assert DURABLE_OF_A_ROUND * done <= said <= DURABLE_OF_A_ROUND * begun, (file.name, begun, done, said)
+            assert DURABLE_OF_A_ROUND * done <= said <= DURABLE_OF_A_ROUND * begun + further, (
+                file.name,
+                begun,
+                done,
+                said,
+            )
             assert longest / 1e9 < slowest, f"a round of the bot took {longest / 1e9:.1f} s"
+            assert done < FEW or together / 1e9 / done < ORDINARY, f"{done} rounds took {together / 1e9:.1f} s"

@@ -113,9 +113,14 @@ class Orphan:
 
     def release(self) -> None:
         """Let go of it, as it is."""
+        if self._lock is not None:
+            self.ledger.let_go()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the lock's file alone: for a forked child, whose parent goes on with it."""
         lock, self._lock = self._lock, None
         if lock is not None:
-            self.ledger.let_go()
             with suppress(OSError):
                 os.close(lock)
 

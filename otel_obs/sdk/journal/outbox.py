@@ -343,6 +343,9 @@ class Outbox:
 
     def adopt(self, orphan: Orphan) -> None:
         """Deliver what a dead process left; then its last statement, and then its directory goes."""
+        if self._is_closed:
+            orphan.release()
+            return
         with self._alone():
             self._orphans = [one for one in self._orphans if one.is_held] + [orphan]
             for segment in orphan.segments:
@@ -408,9 +411,8 @@ class Outbox:
 
     def sync(self) -> None:
         """Force to the disk what was written since (policies ``second`` and ``each``), and try a disk that failed."""
-        disk = self._disk
         self.synced_at = time.monotonic()
-        if disk is None:
+        if (disk := self._disk) is None:
             return
         with self._alone():
             handles = disk.dirty() if disk.is_forced else []
@@ -425,8 +427,7 @@ class Outbox:
         with self._alone():
             self._is_closed = True
             self._arrived.notify_all()
-            disk = self._disk
-            if disk is not None:
+            if (disk := self._disk) is not None:
                 self._move_to_disk(disk)
                 for segment in list(disk.segments):
                     disk.close(segment)
@@ -441,7 +442,7 @@ class Outbox:
         if self._disk is not None:
             self._disk.let_go()
         for orphan in self._orphans:
-            orphan.release()
+            orphan.abandon()
 
     def standing(self) -> Standing:
         """How it stands."""

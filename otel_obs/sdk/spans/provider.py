@@ -83,7 +83,10 @@ class Origin:
         """Take a span that has ended; ``tier`` None is for its attributes to say."""
         provider = self.provider
         if provider.has_processors:
-            provider.processor.on_end(span)
+            try:
+                provider.processor.on_end(span)
+            except Exception:  # noqa: BLE001 - somebody else's must cost neither the bot nor the record
+                provider.tell_of_processor()
         queue = provider.queue
         if queue is not None and span.trace_place[1] & _SAMPLED:
             if tier is None:
@@ -154,7 +157,10 @@ class OurTracer(trace.Tracer):
         for link in links or ():
             span.add_link(link.context, link.attributes)
         if self._provider.has_processors:
-            self._provider.processor.on_start(span, parent_context=context)  # type: ignore[arg-type]
+            try:
+                self._provider.processor.on_start(span, parent_context=context)  # type: ignore[arg-type]
+            except Exception:  # noqa: BLE001 - likewise
+                self._provider.tell_of_processor()
         return span
 
     # What is described later: see ``contract/recording.py`` -----------------------------------------------------------
@@ -249,14 +255,15 @@ class TracerProvider(trace.TracerProvider):
         self.id_generator: IdGenerator = ids or RandomIdGenerator()
         self.limits = limits or SpanLimits()
         self.sampler: Sampler = StockTracerProvider(shutdown_on_exit=False, resource=resource).sampler
+        self._is_told = False
         self.processor = SynchronousMultiSpanProcessor()
         self._active_span_processor = self.processor  # the stock provider's name for it, which other libraries look for
         self._tracers: dict[InstrumentationScope, OurTracer] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         in_child(self._go_on)
 
     def _go_on(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if PROCESS_PID in self.resource.attributes:
             self.resource = self.resource.merge(Resource({PROCESS_PID: os.getpid()}))
 
@@ -284,6 +291,12 @@ class TracerProvider(trace.TracerProvider):
         with self._lock:
             for tracer in self._tracers.values():
                 tracer.look()
+
+    def tell_of_processor(self) -> None:
+        """Log that one has just failed; the first time, as who listens to logs may start spans."""
+        if not self._is_told:
+            self._is_told = True
+            _log.exception("A span processor failed. Spans are sent all the same; further failures are not told.")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Have all processors send what waits."""

@@ -83,7 +83,7 @@ class TraceFiles:
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may record in the midst of a record
         self._inbox: deque[tuple[SpanRecord | LogRecord, int]] = deque()
         self._inbox_size = 0
         self._waiting = 0
@@ -129,7 +129,7 @@ class TraceFiles:
                 self._inbox_size += own
                 self._waiting += 1
             is_filling = len(self._inbox) * 4 > _MOST_RECORDS or self._inbox_size * 4 > _MOST_BYTES
-        if is_filling:
+        if is_filling and not self._wake.is_set():
             self._wake.set()
 
     def _leave(self, records: Sequence[SpanRecord | LogRecord], reason: Loss) -> None:

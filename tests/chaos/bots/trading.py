@@ -16,7 +16,7 @@ _WORDS = 4
 
 
 class Tally:
-    """Rounds begun, rounds done, and the longest, in ns. The file is named by the process's own instance id."""
+    """Rounds begun, rounds done, the longest and their sum in ns. The file is named by the process's instance id."""
 
     def __init__(self) -> None:
         standing = obs.delivery()
@@ -25,13 +25,20 @@ class Tally:
         with path.open("r+b") as file:
             self._words = memoryview(mmap.mmap(file.fileno(), 8 * _WORDS)).cast("Q")
 
+    @property
+    def done(self) -> int:
+        """How many rounds are done."""
+        return int(self._words[1])
+
     def round(self) -> None:
         """Trade once."""
         words = self._words
         words[0] += 1
         start = time.monotonic_ns()
         trade(words[0])
-        words[2] = max(words[2], time.monotonic_ns() - start)
+        took = time.monotonic_ns() - start
+        words[2] = max(words[2], took)
+        words[3] += took
         words[1] += 1
 
     def rounds(self, seconds: float, *, pause: float = 0.002) -> None:
