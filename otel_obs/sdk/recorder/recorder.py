@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.resources import Resource
 
-    from otel_obs.sdk.journal import Home, Orphan
+    from otel_obs.sdk.journal import Orphan
     from otel_obs.sdk.ledger import Balance
     from otel_obs.sdk.trace_files import TraceFiles
     from otel_obs.settings import Settings
@@ -92,8 +93,7 @@ class Recorder:
         self._is_over = threading.Event()
         self._writer.start(self.queue)
         self._sender = Sender(self._outbox, transport, send_interval=wanted.send_interval, waiting=self._waiting)
-        if home is not None:
-            threading.Thread(target=self._adopt, args=(home,), name="otel_obs adoption", daemon=True).start()
+        threading.Thread(target=self._adopt, args=(self._outbox,), name="otel_obs adoption", daemon=True).start()
 
     def begin_in_child(self, resource: Resource) -> None:
         """Start anew in a forked child: what waited in the parent is the parent's."""
@@ -104,13 +104,18 @@ class Recorder:
 
     # What dead processes left ----------------------------------------------------------------------------------------
 
-    def _adopt(self, home: Home) -> None:
-        """Take over so many at a time; the bytes of the others count as well, lest the disk fills up meanwhile."""
+    def _adopt(self, outbox: Outbox) -> None:
+        """Take over so many at a time; the bytes of the others count as well, lest the disk fills up meanwhile.
+
+        Without a home of its own too: it may be what they left that fills the disk.
+        """
+        root = None
         try:
-            root = root_of(self._wanted)
+            with suppress(RuntimeError):  # of a user without a home directory: told when the journal was to be made
+                root = root_of(self._wanted)
             seen: set[Path] = set()
-            while root is not None and home is self._home:
-                service = home.about.service
+            service = str(self._resource.get(semconv.SERVICE_NAME, "")) or "bot"
+            while root is not None and outbox is self._outbox:
                 found = adopt(root, service, last_statement=last_word, most=_MOST_ORPHANS, but=seen)
                 seen |= {orphan.directory for orphan in found}
                 self._take_over(found)
@@ -119,7 +124,7 @@ class Recorder:
                 if not others or not found:
                     return
                 while any(orphan.is_held for orphan in found):
-                    if self._is_over.wait(_ADOPTION_EVERY) or home is not self._home:
+                    if self._is_over.wait(_ADOPTION_EVERY) or outbox is not self._outbox:
                         return
         except Exception:  # noqa: BLE001 - a bot must start, whatever others left
             _log.exception("What dead processes left was not taken over.")
