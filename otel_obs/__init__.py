@@ -94,13 +94,15 @@ def configure(
     from otel_obs.health.process import process
     from otel_obs.instrument.source import Source, using
 
-    sdk.each_round(process.drain)
+    sdk.each_round(process.drain_aside)
     resolved = sdk.configure(
         service_name=service_name, endpoint=endpoint, enabled=enabled, strict=strict, ids_seed=ids_seed, **more
     )
     using.take(Source())  # what the SDK set up may offer more than OpenTelemetry's API
     if sdk.delivery() is not None:
-        process.be_drained()
+        from otel_obs.sdk.otlp.turns import GiveWay
+
+        process.be_drained(GiveWay())
     health.start(resolved, delivery=sdk.delivery)
     return resolved
 

@@ -300,6 +300,7 @@ class Process:
         self._lock = threading.RLock()
         self._untold: deque[Gate | tuple[Outcome, str | None]] = deque()
         self._is_drained = False
+        self._give_way: Callable[[], None] | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._in_child)
 
@@ -346,18 +347,25 @@ class Process:
         elif len(self._expected_gates) < _MOST_GATES:
             self._expected_gates.append(gate)
 
-    def be_drained(self) -> None:
-        """Learn that somebody calls ``drain`` many times a second: then the bot's thread only leaves what it says.
+    def be_drained(self, give_way: Callable[[], None]) -> None:
+        """Learn that ``drain_aside`` is called many times a second: the bot's thread then only leaves what it says.
 
         Not where several processes count in files: what a worker left would end with it.
         """
+        self._give_way = give_way
         self._is_drained = MULTIPROCESS not in os.environ
 
+    def drain_aside(self) -> None:
+        """Count what was left, and let the bot's threads go first: for a thread of ours."""
+        self.drain(self._give_way)
+
     @harmless(None)
-    def drain(self) -> None:
-        """Count what was left."""
+    def drain(self, pause: Callable[[], None] | None = None) -> None:
+        """Count what was left; ``pause`` is called before each."""
         untold = self._untold
         while untold:
+            if pause is not None:
+                pause()
             told, health = untold.popleft(), self._it()
             if isinstance(told, tuple):
                 health.decision_ended(*told)

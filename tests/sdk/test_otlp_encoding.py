@@ -390,7 +390,7 @@ def test_the_interpreter_is_given_back_every_few_records() -> None:
     pauses: list[int] = []
     encode_spans([LEGAL] * 100, pause=lambda: pauses.append(1))
     encode_logs([LogRecord(SCOPE, 1, 1)] * 100, pause=lambda: pauses.append(1))
-    assert len(pauses) == 50
+    assert len(pauses) == 100
 
 
 def test_a_thread_that_wakes_is_let_in_every_time_and_one_that_computes_on_and_on_ever_more_rarely() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from otel_obs.sdk.otlp.records import LogRecord, SpanRecord
 
-_AT_ONCE: Final = 4  # records between two looks at whether it is time to pause
+_AT_ONCE: Final = 2  # records between two looks at whether it is time to pause
 _of_resource: Final = Attributes(b"\x0a")
 _of_scope: Final = Attributes(b"\x1a")
 
