@@ -19,6 +19,7 @@ from otel_obs.sdk.recorder.writer import Writer
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
     from otel_obs.sdk.frames import Frame
 
@@ -262,3 +263,34 @@ obs.shutdown(within=10)
     assert "OTEL_OBS_MAX_QUEUE" in done.stderr
     assert True in {one[semconv.DELIVERY_KILL_SWITCH] for one in collector.statements}
     assert collector.whats()[0] == "back on"
+
+
+TWO_HOMES = """
+import sys, otel_obs as obs
+obs.configure(service_name="bot", endpoint=sys.argv[1], trace_files=sys.argv[2])
+for number in range(5):
+    with obs.trace("cycle"):
+        with obs.decision("enter") as choice:
+            choice.gate("spread_guard", observed=16.7, at_most=5.0)
+        obs.order(id=f"o-{number}", status="submitted")
+print(obs.shutdown().undelivered)
+"""
+
+
+def test_with_the_receiver_away_each_trace_is_a_whole_document_all_the_same(run: Run, tmp_path: Path) -> None:
+    files = tmp_path / "traces"
+    assert run(TWO_HOMES, "http://127.0.0.1:1", str(files)).stdout == "15\n"
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in files.rglob("*.json")]
+    assert len(documents) == 5
+    for document in documents:
+        assert document["complete"] is True
+        [decision] = document["decisions"]
+        assert (decision["what"], decision["outcome"]) == ("enter", "vetoed")
+
+
+def test_with_no_place_for_documents_all_is_delivered_all_the_same(run: Run, collector: Any, tmp_path: Path) -> None:
+    (tmp_path / "traces").write_text("a file where the directory should be", encoding="utf-8")
+    done = run(TWO_HOMES, collector.endpoint, str(tmp_path / "traces"))
+    assert done.stdout == "0\n"
+    assert len(collector.records) == 15
+    assert "trace" in done.stderr
