@@ -35,7 +35,9 @@ _LAG_WINDOW: Final = 300.0
 _MOST_SOURCES: Final = 100
 _MOST_GATES: Final = 100
 _MOST_NAMES: Final = 50
-_MOST_UNTOLD: Final = 20_000
+_MOST_UNTOLD: Final = 5_000
+_AT_ONCE: Final = 1_000  # of what was left, between two looks of a thread of ours at what else is to be done
+_A_FEW: Final = 4  # that a bot's thread counts itself with each that it says, where too much was left
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 _BOUNDS: Final = {
     Comparison.AT_MOST: ("upper",),
@@ -357,16 +359,20 @@ class Process:
 
     def drain_aside(self) -> None:
         """Count what was left, and let the bot's threads go first: for a thread of ours."""
-        self.drain(self._give_way)
+        self.drain(self._give_way, most=_AT_ONCE)
 
     @harmless(None)
-    def drain(self, pause: Callable[[], None] | None = None) -> None:
-        """Count what was left; ``pause`` is called before each."""
+    def drain(self, pause: Callable[[], None] | None = None, *, most: int | None = None) -> None:
+        """Count what was left, at most so many; ``pause`` is called before each."""
         untold = self._untold
-        while untold:
+        for _ in range(len(untold) if most is None else min(most, len(untold))):
             if pause is not None:
                 pause()
-            told, health = untold.popleft(), self._it()
+            try:
+                told = untold.popleft()
+            except IndexError:  # another thread counted it meanwhile
+                return
+            health = self._it()
             if isinstance(told, tuple):
                 health.decision_ended(*told)
             else:
@@ -376,13 +382,13 @@ class Process:
         """Take one verdict."""
         self._untold.append(gate)
         if not self._is_drained or len(self._untold) > _MOST_UNTOLD:
-            self.drain()
+            self.drain(most=_A_FEW)
 
     def decision_ended(self, outcome: Outcome, vetoed_by: str | None) -> None:
         """Take an outcome."""
         self._untold.append((outcome, vetoed_by))
         if not self._is_drained or len(self._untold) > _MOST_UNTOLD:
-            self.drain()
+            self.drain(most=_A_FEW)
 
 
 process: Final = Process()

@@ -70,6 +70,8 @@ class Queue:
         """From where on a record is looked at before it is taken; below, nothing is asked."""
         share = 0.0 if self._is_closed or self._is_killed else _CROWDED
         self._brim, self._brim_bytes = int(self._most * share), int(self._most_bytes * share)
+        if self._is_closed:  # by another thread, in the midst of this
+            self._brim = self._brim_bytes = 0
 
     def put(self, lane: int, size: int, make: Make, payload: Any) -> None:
         """Take a record, or count it as dropped. ``make(payload)`` is called later, in another thread."""
