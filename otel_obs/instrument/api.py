@@ -236,7 +236,10 @@ def decision(
     said = (what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes)
     late = using.late
     if at is None and late is not None and late.is_late and not now.strict:
-        as_it_is, size = kept(said)
+        try:
+            as_it_is, size = kept(said)
+        except Exception:  # noqa: BLE001 - a bot's own object may raise when it is looked at: the usual way takes it
+            size = 0
         if size:
             return cast("Opening[Decision]", SwiftDecision(late, as_it_is, size, _another))
     return Opening(_DECISION, (said, at))
@@ -302,10 +305,11 @@ def decide(
     if not now.enabled:
         return
     late = using.late
-    if at is None and late is not None and late.is_late and not (surplus or more or now.strict) and outcome in _ENDED:
+    if at is None and late is not None and late.is_late and not (surplus or more or now.strict):
         try:
+            is_known = outcome in _ENDED  # raises where it is no word at all
             said, size = kept((what, why, confidence, alternatives, inputs, symbol, side, strategy, attributes))
-            if size:
+            if size and is_known:
                 parent, context = place()
                 start = using.clock.now() if parent is None else parent.time()
                 ended, tier = _ENDED[outcome]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from otel_obs import settings
 from otel_obs.contract import semconv
 from otel_obs.contract.dearness import of_outcome
-from otel_obs.contract.gates import Comparison, Gate, Mode, Verdict, judge, limit, number_at_most, verdict_word
+from otel_obs.contract.gates import Gate, Mode, Verdict
 from otel_obs.contract.outcome import UNNAMED, Outcome, derive
 from otel_obs.instrument import values
+from otel_obs.instrument.evaluation import VERDICTS, evaluated
 from otel_obs.instrument.harmless import MISSING, Defects, given_of, harmless, problem, quick
 from otel_obs.instrument.plain import is_text
 from otel_obs.instrument.record import Record
@@ -26,8 +27,6 @@ _FAILED: Final = Outcome.FAILED
 _STANDARD: Final = of_outcome(Outcome.HELD)
 _DURABLE: Final = of_outcome(Outcome.EXECUTED)
 _ENFORCE: Final = Mode.ENFORCE
-_PASS: Final = Verdict.PASS
-_DENY: Final = Verdict.DENY
 _LONG: Final = 4_096  # characters: a longer reason is described at once
 _LARGE: Final = 65_536  # bytes: what is larger is cut at once, so that it is not kept
 _SIZE: Final = 700  # bytes that a decision takes, about
@@ -43,75 +42,6 @@ _SYMBOL: Final = semconv.INSTRUMENT_SYMBOL
 _SIDE: Final = semconv.ORDER_SIDE
 _STRATEGY: Final = semconv.STRATEGY_NAME
 _PLAIN_WORDS: Final = {one.value: one.value for one in Outcome if not derive((), claimed=one.value).defects}
-_VERDICTS: Final = "pass, deny, adjust or error; or True or False"
-
-
-def _is_missing(observed: Any) -> bool:
-    """Whether there was no value to see: a fact of the market, and no mistake of the call."""
-    return observed is None or (isinstance(observed, float) and observed != observed)  # noqa: PLR0124 - only NaN does
-
-
-def evaluated(
-    name: Any,
-    verdict: Any = None,
-    *,
-    observed: Any = None,
-    at_most: Any = None,
-    at_least: Any = None,
-    equals: Any = None,
-    threshold: Any = None,
-    mode: Any = _ENFORCE,
-    unit: Any = "",
-    reason: Any = "",
-    duration_ms: float | None = None,
-) -> tuple[Gate, str]:
-    """Make a gate's entry from what a bot said; never raises. Returns it with what was wrong, or ''.
-
-    The verdict is the given one, else it follows from value and limit. What cannot be read closes the gate: a bot must
-    not trade because its telemetry was called wrongly.
-    """
-    if (  # what most gates are, without a further question
-        verdict is None
-        and observed.__class__ in _NUMBERS
-        and at_most.__class__ in _NUMBERS
-        and name.__class__ is str
-        and mode is _ENFORCE
-        and at_least is equals is threshold is None
-        and (observed <= at_most or observed > at_most)  # neither holds of what is no number
-    ):
-        plain = _PASS if observed <= at_most else _DENY
-        return number_at_most(name, plain, observed, at_most, unit, reason, duration_ms), ""
-    wrong = ""
-    comparison, named = limit(at_most=at_most, at_least=at_least, equals=equals)
-    threshold = named if named is not None else threshold
-    if verdict is not None:
-        found = verdict_word(verdict)
-        if found is None:
-            wrong = f"has a verdict that is not {_VERDICTS}"
-    elif comparison is Comparison.NONE:
-        found, wrong = None, "has neither a verdict nor a limit"
-    else:
-        found = judge(observed, comparison, threshold)
-        if _is_missing(observed):
-            reason = reason if values.is_given(reason) else "there was no value to see"
-        elif found is Verdict.ERROR:
-            wrong = "has an observed value that cannot be held against its limit"
-    try:
-        known = Mode(mode)
-    except Exception:  # noqa: BLE001 - a bot's own mode may raise anything when it is compared
-        known, wrong = Mode.ENFORCE, "has a mode that is neither enforce nor shadow"
-    entry = Gate(
-        name=name if type(name) is str else values.words(name),
-        verdict=found or Verdict.ERROR,
-        mode=known,
-        observed=observed,
-        threshold=threshold,
-        comparison=comparison,
-        unit=unit,
-        reason=reason,
-        duration_ms=duration_ms,
-    )
-    return entry, wrong
 
 
 def describe(said: tuple[Any, ...], defects: Defects) -> dict[str, Any]:
@@ -323,7 +253,11 @@ class Decision(Record):
             threshold=threshold, mode=mode, unit=unit, reason=reason, duration_ms=duration_ms,
         )  # fmt: skip
         self._take(entry)
-        if wrong or not self._is_kept_for_later(entry):
+        try:
+            is_kept = not wrong and self._is_kept_for_later(entry)
+        except Exception:  # noqa: BLE001 - what went wrong is told by the way that is always there
+            is_kept = False
+        if not is_kept:
             self._enter(entry, wrong)
         return not entry.closes
 
@@ -358,7 +292,7 @@ class Decision(Record):
         if wrong:
             self.defects.add(
                 "gate_unreadable", f"gate {gate.name}", wrong,
-                fix=f"Give observed= and a limit, or a verdict: {_VERDICTS}.",
+                fix=f"Give observed= and a limit, or a verdict: {VERDICTS}.",
             )  # fmt: skip
         if using.gate_counter is not None:
             using.gate_counter.count_gate(gate.name, str(gate.verdict), gate.mode)

@@ -8,7 +8,7 @@ from opentelemetry.trace import INVALID_SPAN
 
 from otel_obs.contract.outcome import Outcome, derive
 from otel_obs.instrument.context import attach, innermost_silent, leave, silent_context_of
-from otel_obs.instrument.decision import evaluated
+from otel_obs.instrument.evaluation import evaluated
 from otel_obs.instrument.opening import is_failure, wrapped
 from otel_obs.instrument.source import using
 

@@ -49,7 +49,10 @@ class SwiftDecision(Decision):
         """Start it without making it current here."""
         if self._is_begun:
             return self._open_another().start()
-        return self._begun()
+        try:
+            return self._begun()
+        except Exception:  # noqa: BLE001 - whatever went wrong, the usual way tells it
+            return self._open_another().start()
 
     def _begun(self) -> Self:
         self._is_begun = True

@@ -89,7 +89,12 @@ within = st.lists(
         st.tuples(st.just("failed"), words),
         st.tuples(st.just("span"), st.sampled_from(["set_attribute", "add_event"]), words),
         st.tuples(st.just("read")),
-        st.tuples(st.just("leaf"), words, said, st.sampled_from(["held", "executed", "failed", "vetoed", "rejected"])),
+        st.tuples(
+            st.just("leaf"),
+            words,
+            said,
+            st.sampled_from(["held", "executed", "failed", "vetoed", "rejected"]) | anything,
+        ),
         st.tuples(st.just("later")),
     ),
     max_size=6,

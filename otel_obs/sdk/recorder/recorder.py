@@ -167,14 +167,12 @@ class Recorder:
 
     def _state(self, *, has_ended: bool) -> None:
         balances, waiting = self._accounts()
-        told = tuple(one.produced + one.delivered for one in balances.values())
+        is_killed = self.queue.standing().kill_switch
+        told = (is_killed, *(one.produced + one.delivered for one in balances.values()))
         if told == self._stated and not has_ended:
             return
         self._stated = told
-        frame = statement(
-            balances, waiting, resource=self._resource, has_ended=has_ended,
-            kill_switch=self.queue.standing().kill_switch,
-        )  # fmt: skip
+        frame = statement(balances, waiting, resource=self._resource, has_ended=has_ended, kill_switch=is_killed)
         if frame is not None:
             self._outbox.put(frame)
 
